@@ -1,0 +1,9 @@
+"""The one error that users are meant to see: their input is wrong, and here is what would be right."""
+
+
+class InputError(ValueError):
+    """A value, key or file given by the user cannot be used.
+
+    The message is one line that names the key or file, the value found and what would be right.
+    The command line prints it without a traceback.
+    """

@@ -1,0 +1,81 @@
+"""From a network's settings, as in a study file, to a module."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from largebatch.errors import InputError
+from largebatch.networks.families import VGG_STACKS, fully_connected, shallow_convolutional, vgg
+
+FAMILIES = {
+    "fully_connected": fully_connected,
+    "shallow_convolutional": shallow_convolutional,
+    "vgg": vgg,
+}
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """A network's entry in a study file.
+
+    Attributes:
+        family: a key of FAMILIES.
+        options: keyword arguments of that family; what is left out keeps the paper's value.
+    """
+
+    family: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.family not in FAMILIES:
+            raise InputError(f"family: unknown {self.family!r}; one of {', '.join(FAMILIES)}")
+        batchnorm = self.options.get("batchnorm", "batch")
+        if batchnorm not in ("batch", "running"):
+            raise InputError(f"batchnorm: unknown {batchnorm!r}; batch or running")
+
+
+def build(settings: NetworkSettings, input_shape: tuple[int, ...], classes: int) -> nn.Sequential:
+    """Return the network for inputs of `input_shape` (without the sample dimension).
+
+    Args:
+        settings: family and options.
+        input_shape: (features,), (channels, length) or (channels, height, width).
+        classes: outputs, at least 2.
+
+    Raises:
+        InputError: an option the family does not have, a width or depth below 1, or a shape with
+            other than 1 to 3 dimensions.
+    """
+    if not 1 <= len(input_shape) <= 3:
+        raise InputError(f"input shape: {input_shape}; networks take 1 to 3 dimensions")
+    if classes < 2:
+        raise InputError(f"classes: {classes}; a classifier needs at least 2")
+    options = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.options.items()}
+    for key in ("width", "depth"):
+        if options.get(key, 1) < 1:
+            raise InputError(f"{key}: {options[key]}; it must be at least 1")
+    try:
+        return FAMILIES[settings.family](tuple(input_shape), classes, **options)
+    except TypeError as error:
+        raise InputError(f"family {settings.family}: {error}") from error
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return n, the number of trainable weights (tied ones once)."""
+    return sum(weight.numel() for weight in network.parameters() if weight.requires_grad)
+
+
+def describe(settings: NetworkSettings) -> str:
+    """Return a short text on the architecture, as for Table 1."""
+    options = settings.options
+    if settings.family == "fully_connected":
+        return f"fully connected, {options.get('depth', 5)} x {options.get('width', 512)}"
+    if settings.family == "shallow_convolutional":
+        depth, width = options.get("depth", 2), options.get("width", 64)
+        dense = ", ".join(str(units) for units in options.get("dense", (384, 192)))
+        return f"shallow convolutional, {depth} x {width}, dense {dense}"
+    layers = sum(count for count, _ in VGG_STACKS)
+    return (
+        f"deep convolutional (VGG), {layers} convolutions from {options.get('width', 64)} filters"
+    )

@@ -1,0 +1,52 @@
+"""Layers for any number of spatial dimensions: 1 for signals, 2 for images."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+CONVOLUTION = {1: nn.Conv1d, 2: nn.Conv2d}
+BATCH_NORM = {0: nn.BatchNorm1d, 1: nn.BatchNorm1d, 2: nn.BatchNorm2d}
+MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d}
+
+
+def batch_norm(features: int, dimensions: int, mode: str) -> nn.Module:
+    """Batch normalization that uses batch statistics always, or the usual running ones at test time.
+
+    Args:
+        features: channels.
+        dimensions: 0 after a dense layer, 1 or 2 after a convolution.
+        mode: `batch` is Keras 1's `mode=2`, which the paper's code uses: batch statistics at test
+            time too, so that the trainable weights alone define the loss. `running` is PyTorch's
+            default.
+    """
+    return BATCH_NORM[dimensions](features, track_running_stats=mode == "running")
+
+
+def convolution(dimensions: int, inputs: int, outputs: int, kernel: int) -> nn.Module:
+    """A convolution of stride 1 whose output is as large as its input ('same')."""
+    return CONVOLUTION[dimensions](inputs, outputs, kernel, padding="same")
+
+
+class SameMaxPool(nn.Module):
+    """Max pooling with 'same' padding as in TensorFlow and Keras: output size = ceil(size / stride).
+
+    Where the padding is odd the extra cell goes to the end. PyTorch's own padding is symmetric and
+    its `ceil_mode` pads the end only, so neither agrees for every size.
+    """
+
+    def __init__(self, dimensions: int, kernel: int, stride: int):
+        super().__init__()
+        self.dimensions, self.kernel, self.stride = dimensions, kernel, stride
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        padding: list[int] = []
+        for size in reversed(inputs.shape[2:]):  # functional.pad starts from the last dimension
+            outputs = -(-size // self.stride)
+            total = max((outputs - 1) * self.stride + self.kernel - size, 0)
+            padding += [total // 2, total - total // 2]
+        if any(padding):
+            inputs = functional.pad(inputs, padding, value=-torch.inf)
+        return MAX_POOL[self.dimensions](inputs, self.kernel, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"kernel={self.kernel}, stride={self.stride}, padding='same'"

@@ -1,0 +1,1 @@
+"""One small file a stage of the workflow: load -> compute -> save."""
