@@ -1,5 +1,7 @@
 """How a set of samples is divided into batches, in training and in evaluation."""
 
+import itertools
+
 
 def batch_slices(count: int, batch_size: int, smallest: int = 1) -> list[slice]:
     """Divide `range(count)` into consecutive slices of `batch_size`; the last may be shorter.
@@ -14,7 +16,7 @@ def batch_slices(count: int, batch_size: int, smallest: int = 1) -> list[slice]:
     """
     if count < 1 or batch_size < 1:
         raise ValueError(f"count and batch_size must be at least 1, got {count} and {batch_size}")
-    edges = list(range(0, count, batch_size)) + [count]
+    edges = [*range(0, count, batch_size), count]
     if len(edges) > 2 and edges[-1] - edges[-2] < smallest:
         del edges[-2]
-    return [slice(start, stop) for start, stop in zip(edges[:-1], edges[1:], strict=True)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(edges)]

@@ -1,4 +1,4 @@
-"""The one error that users are meant to see: their input is wrong, and here is what would be right."""
+"""The one error that users are meant to see: what is wrong, and what would be right."""
 
 
 class InputError(ValueError):

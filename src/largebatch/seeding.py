@@ -1,4 +1,4 @@
-"""Every random number of a study comes from a seed derived from its name: (study seed, network, ...)."""
+"""Every random number of a study comes from a seed derived from its name."""
 
 import hashlib
 
@@ -8,8 +8,8 @@ def derive_seed(study_seed: int, *names: str | int) -> int:
 
     Args:
         study_seed: the `seed` key of the study.
-        names: what the numbers are for, such as `("F1", "trial", 3, "start")`. SB and LB runs of one
-            trial share their starting point because the method is left out of its names.
+        names: what the numbers are for, such as `("F1", "trial", 3, "start")`. SB and LB runs of
+            one trial share their starting point because the method is left out of its names.
     """
     text = "\x1f".join(str(part) for part in (study_seed, *names))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

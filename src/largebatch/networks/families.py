@@ -90,7 +90,7 @@ def vgg(
     dropout: tuple[float, float, float] = (0.3, 0.4, 0.5),
     batchnorm: str = "batch",
 ) -> nn.Sequential:
-    """C2 and C4: 2x64, 2x128, 3x256, 3x512, 3x512 convolutions of size 3, max pool 2 after each stack.
+    """C2 and C4: 2x64, 2x128, 3x256, 3x512, 3x512 convolutions 3, max pool 2 after each stack.
 
     `width` scales all stacks (64 gives the paper's). Dropout: the first rate after the first
     convolution of the first stack, the second after every convolution of the other stacks but their

@@ -8,7 +8,7 @@ from torch import nn
 def initialize(network: nn.Module, generator: torch.Generator) -> None:
     """Set Glorot uniform weights, zero biases, and batch normalization to the identity, in place.
 
-    Glorot uniform draws from U(-a, a) with a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
+    Glorot uniform draws from U(-a, a), a = sqrt(6 / (fan_in + fan_out)) (Glorot and Bengio 2010).
 
     Args:
         network: made of dense, convolution and batch normalization layers, on the CPU.

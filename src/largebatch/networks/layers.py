@@ -10,7 +10,7 @@ MAX_POOL = {1: functional.max_pool1d, 2: functional.max_pool2d}
 
 
 def batch_norm(features: int, dimensions: int, mode: str) -> nn.Module:
-    """Batch normalization that uses batch statistics always, or the usual running ones at test time.
+    """Batch normalization by batch statistics always, or by the usual running ones at test time.
 
     Args:
         features: channels.
@@ -28,7 +28,7 @@ def convolution(dimensions: int, inputs: int, outputs: int, kernel: int) -> nn.M
 
 
 class SameMaxPool(nn.Module):
-    """Max pooling with 'same' padding as in TensorFlow and Keras: output size = ceil(size / stride).
+    """Max pooling with 'same' padding as in Keras: output size = ceil(size / stride).
 
     Where the padding is odd the extra cell goes to the end. PyTorch's own padding is symmetric and
     its `ceil_mode` pads the end only, so neither agrees for every size.

@@ -1,0 +1,44 @@
+"""Where everything lies below the working directory: one fact a folder level.
+
+Every argument may be a Snakemake wildcard such as "{network}".
+"""
+
+
+def data(dataset: str) -> str:
+    """Folder of a converted data set, shared by all studies."""
+    return f"results/data/{dataset}"
+
+
+def run(study: str, network: str, method: str, trial: int | str) -> str:
+    """Folder of a training run: its weights, history and record."""
+    return f"results/{study}/runs/{network}/{method}/trial{trial}"
+
+
+def epoch_weights(epoch: int | str) -> str:
+    """File of the weights after an epoch, inside a run's `epochs` folder."""
+    return f"epoch{int(epoch):04d}.safetensors"
+
+
+def sharpness(study: str, network: str, method: str, trial: int | str) -> str:
+    """Folder of the sharpness measurements of a run."""
+    return f"results/{study}/sharpness/{network}/{method}/trial{trial}"
+
+
+def measurement(space: str, epsilon: float | str) -> str:
+    """File of one measurement, inside a run's sharpness folder."""
+    return f"{space}_eps{epsilon}.json"
+
+
+def interpolation(study: str, network: str, path: str, trial: int | str) -> str:
+    """Table of losses and accuracies along a path between the SB and LB solutions of a trial."""
+    return f"results/{study}/interpolation/{network}/{path}/trial{trial}.csv"
+
+
+def gathered(study: str, table: str) -> str:
+    """A tidy table of all results of a study."""
+    return f"results/{study}/gathered/{table}.csv"
+
+
+def report(study: str) -> str:
+    """Folder of what people read."""
+    return f"reports/{study}"

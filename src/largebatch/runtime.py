@@ -1,0 +1,35 @@
+"""Torch, set up the same way in every stage."""
+
+from largebatch.errors import InputError
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def set_up_torch(device: str = "auto", threads: int = 1):
+    """Make torch reproducible and return the device to compute on.
+
+    Float32 stays float32 (TF32 off: it would move sharpness, which divides by small losses), and
+    algorithms are deterministic, so that the same seed on the same machine gives the same bytes.
+
+    Args:
+        device: one of DEVICES; `auto` takes a CUDA GPU if there is one, else the CPU.
+        threads: CPU threads. The order of float32 sums, so the last bits, depend on it.
+
+    Raises:
+        InputError: an unknown device, or one this machine does not have.
+    """
+    import torch
+
+    if device not in DEVICES:
+        raise InputError(f"device: unknown {device!r}; one of {', '.join(DEVICES)}")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if device in available and not available[device]():
+        raise InputError(f"device: {device} is not available on this machine; use auto or cpu")
+    return torch.device(device)

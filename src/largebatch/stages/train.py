@@ -1,0 +1,120 @@
+"""Stage `train`: one run of one network with one method, from a starting point to its last iterate."""
+
+import math
+import sys
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from largebatch import data, networks, paths, training
+from largebatch.errors import InputError
+from largebatch.runtime import set_up_torch
+from largebatch.seeding import derive_seed, torch_generator
+from largebatch.storage import read_tensors, write_csv, write_json, write_tensors
+
+
+def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
+    """Train and write start, final, every epoch's weights where asked, history and record.
+
+    Args:
+        spec: seed, network, trial, architecture {family, options}, batch_size, training (keywords
+            of TrainingSettings), keep_epochs, start_epoch (warm start; None: from random weights),
+            device.
+        inputs: data (arrays) and, for a warm start, start_epochs (a folder of iterates).
+        outputs: start, final, history, run, epochs.
+    """
+    device = set_up_torch(spec["device"], threads)
+    arrays = data.load(inputs["data"], device=device)
+    network = _network(spec, inputs, arrays).to(device)
+    settings = training.TrainingSettings(
+        batch_size=training.samples_per_batch(spec["batch_size"], len(arrays.train_targets)),
+        **spec["training"],
+    )
+    seeds = {use: _seed(spec, use) for use in ("start", "shuffle", "dropout")}
+    start = _copy(network.state_dict())
+    epochs = Path(outputs["epochs"])
+    epochs.mkdir(parents=True, exist_ok=True)
+
+    def on_epoch(row: dict, module: torch.nn.Module) -> None:
+        _log(row, settings.epochs)
+        if spec["keep_epochs"]:
+            write_tensors(epochs / paths.epoch_weights(row["epoch"]), module.state_dict())
+
+    outcome = training.train(
+        network,
+        (arrays.train_inputs, arrays.train_targets),
+        (arrays.test_inputs, arrays.test_targets),
+        settings,
+        shuffle=torch_generator(seeds["shuffle"]),
+        dropout_seed=seeds["dropout"],
+        on_epoch=on_epoch,
+    )
+    if outcome.message:
+        print(f"{spec['network']} {spec['method']} trial {spec['trial']}: {outcome.message}")
+    write_tensors(outputs["start"], start)
+    write_tensors(outputs["final"], outcome.weights)
+    write_csv(outputs["history"], pd.DataFrame(outcome.history))
+    write_json(outputs["run"], _record(spec, arrays, network, settings, seeds, start, outcome))
+
+
+def _seed(spec: dict, use: str) -> int:
+    """The method is left out: SB and LB of a trial share start, order of samples and dropout."""
+    return derive_seed(spec["seed"], spec["network"], "trial", spec["trial"], use)
+
+
+def _network(spec: dict, inputs: dict, arrays) -> torch.nn.Module:
+    settings = networks.NetworkSettings(**spec["architecture"])
+    network = networks.build(settings, arrays.train_inputs.shape[1:], arrays.classes)
+    networks.initialize(network, torch_generator(_seed(spec, "start")))
+    if spec["start_epoch"] is not None:
+        path = Path(inputs["start_epochs"]) / paths.epoch_weights(spec["start_epoch"])
+        if not path.exists():
+            raise InputError(
+                f"{path}: the SB run ended before epoch {spec['start_epoch']}; choose warm_start "
+                "epochs that the run reaches"
+            )
+        network.load_state_dict(read_tensors(path))
+    return network
+
+
+def _copy(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
+
+
+def _log(row: dict, epochs: int) -> None:
+    tqdm.write(
+        f"epoch {row['epoch']:4d}/{epochs}"
+        f"  train loss {row['train_loss']:.6f}  accuracy {row['train_accuracy']:6.2f}%"
+        f"  test loss {row['test_loss']:.6f}  accuracy {row['test_accuracy']:6.2f}%"
+    )
+    sys.stdout.flush()
+
+
+def _record(spec, arrays, network, settings, seeds, start, outcome) -> dict:
+    last = outcome.history[-1]
+    diverged = outcome.stop_reason == "diverged"
+    metrics = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+    trainable = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    squares = [(outcome.weights[name] - start[name]).double().square().sum() for name in trainable]
+    return {
+        "network": spec["network"],
+        "method": spec["method"],
+        "trial": spec["trial"],
+        "architecture": networks.describe(networks.NetworkSettings(**spec["architecture"])),
+        "input_shape": list(arrays.train_inputs.shape[1:]),
+        "classes": arrays.classes,
+        "train_samples": len(arrays.train_targets),
+        "test_samples": len(arrays.test_targets),
+        "parameters": networks.parameter_count(network),
+        "batch_size": settings.batch_size,
+        "status": "diverged" if diverged else "completed",
+        "stop_reason": outcome.stop_reason,
+        "message": outcome.message,
+        "epochs": last["epoch"],
+        "steps": outcome.steps,
+        **{key: None if diverged or not math.isfinite(last[key]) else last[key] for key in metrics},
+        "distance": None if diverged else math.sqrt(sum(square.item() for square in squares)),
+        "seeds": seeds,
+    }
