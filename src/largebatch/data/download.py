@@ -1,0 +1,145 @@
+"""Files from the mirror, the downloads folder or the net: checked before anyone reads them."""
+
+import gzip
+import hashlib
+import sys
+import textwrap
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urljoin
+
+from largebatch.errors import InputError
+from largebatch.storage import atomic
+
+ATTEMPTS = 3
+TIMEOUT = 30  # seconds without a byte
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One upstream file.
+
+    Args:
+        path: `{dataset}/{upstream file name}`, its place below the mirror and the downloads folder.
+        urls: where it is downloaded from, https only, tried in turn; empty where a file must be
+            supplied by the user.
+        sha256: digest of the **unpacked** bytes: archives are repacked on their way, contents not.
+        max_bytes: bound on the unpacked size, so that a wrong file cannot fill the memory.
+        packing: "gzip", or None for a file that is used as it is.
+    """
+
+    path: str
+    urls: tuple[str, ...]
+    sha256: str
+    max_bytes: int
+    packing: Literal["gzip"] | None = None
+
+    def __post_init__(self):
+        for url in self.urls:
+            _require_https(url)
+
+    def read(self, path: str | Path) -> bytes:
+        """Return the unpacked, checked content of a local copy; InputError if it is not this."""
+        try:
+            with gzip.open(path) if self.packing == "gzip" else open(path, "rb") as stream:
+                content = stream.read(self.max_bytes + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(f"{path}: broken, {_reason(error)}") from error
+        if len(content) > self.max_bytes:
+            raise InputError(f"{path}: unpacks to more than the {self.max_bytes} bytes expected")
+        found = hashlib.sha256(content).hexdigest()
+        if found != self.sha256:
+            raise InputError(
+                f"{path}: wrong content, {len(content)} bytes unpacked with sha256 {found}, "
+                f"expected {self.sha256}"
+            )
+        return content
+
+
+def fetch(
+    file: RemoteFile, *, mirror: str | Path | None = None, downloads: str | Path = "downloads"
+) -> bytes:
+    """Return the unpacked, checked content of a file: from the mirror, else from `downloads`, else
+    from the net (and then kept in `downloads`).
+
+    A file in the mirror that is wrong is an error, as someone put it there on purpose. A broken one
+    in `downloads` is downloaded again.
+
+    Raises:
+        InputError: wrong file in the mirror, or no right file anywhere; names every place.
+    """
+    looked = {}
+    if mirror:
+        folder = Path(mirror).expanduser().absolute()
+        if not folder.is_dir():
+            raise InputError(f"mirror {folder}: is not a folder (key `mirror`, LARGEBATCH_MIRROR)")
+        if (folder / file.path).exists():
+            return file.read(folder / file.path)
+        looked[folder / file.path] = "absent"
+    kept = Path(downloads).expanduser().absolute() / file.path
+    if kept.exists():
+        try:
+            return file.read(kept)
+        except InputError as error:
+            looked[kept] = str(error).removeprefix(f"{kept}: ")
+    else:
+        looked[kept] = "absent"
+    for attempt in range(ATTEMPTS if file.urls else 0):
+        time.sleep(attempt)
+        for url in file.urls:
+            try:
+                return _download(file, url, kept)
+            except (OSError, ValueError) as error:  # requests' errors are OSErrors
+                looked[url] = _reason(error)
+    places = "; ".join(f"{place} ({why})" for place, why in looked.items())
+    raise InputError(
+        f"{file.path}: no usable copy found; looked at {places}. To supply it: put it at {kept}, "
+        f"or at {file.path} below a mirror folder (key `mirror` or LARGEBATCH_MIRROR)"
+    )
+
+
+def _download(file: RemoteFile, url: str, path: Path) -> bytes:
+    """Download to a temporary name, check, rename to `path`, and return the content."""
+    with atomic(path) as temporary:
+        retrieve(url, temporary)
+        try:
+            return file.read(temporary)
+        except InputError as error:
+            raise InputError(str(error).removeprefix(f"{temporary}: ")) from error
+
+
+def retrieve(url: str, path: Path) -> None:
+    """Download one URL to `path`, with a progress bar on a terminal."""
+    import pooch
+
+    downloader = pooch.HTTPDownloader(
+        progressbar=sys.stderr.isatty(),
+        chunk_size=1 << 16,
+        timeout=TIMEOUT,
+        headers={"Accept-Encoding": "identity"},  # else a server may unpack .gz on the way
+        hooks={"response": _refuse_plain_redirect},
+    )
+    downloader(url, str(path), None)
+
+
+def _refuse_plain_redirect(response, *args, **kwargs) -> None:
+    if response.is_redirect:
+        _require_https(urljoin(response.url, response.headers["location"]))
+
+
+def _require_https(url: str) -> None:
+    if not url.startswith("https://"):
+        raise ValueError(f"{url}: only https is allowed")
+
+
+def _reason(error: Exception) -> str:
+    """Say in one short line what went wrong."""
+    response = getattr(error, "response", None)
+    if response is not None:
+        return f"HTTP status {response.status_code}"
+    if isinstance(error, InputError):
+        return str(error)
+    return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")

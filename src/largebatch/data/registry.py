@@ -1,0 +1,82 @@
+"""The datasets by name. Each module has `OPTIONS`, `check(options)` and `prepare(options, fetch)`."""
+
+from __future__ import annotations
+
+import difflib
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from largebatch.errors import InputError
+
+if TYPE_CHECKING:
+    from largebatch.data.arrays import Arrays
+
+SOURCES = {
+    "mnist1d": "largebatch.data.mnist1d",
+    "mnist": "largebatch.data.mnist",
+}
+
+
+def check_options(source: str, options: dict | None) -> dict:
+    """Return all options of a dataset, defaults filled in. Needs no torch and no files.
+
+    Args:
+        source: a key of `SOURCES`.
+        options: the options given by the user; None means none.
+
+    Raises:
+        InputError: unknown source or option (the nearest right name is given), or a bad value.
+    """
+    module = import_module(_lookup("data source", source, SOURCES))
+    if not isinstance(options or {}, dict):
+        raise InputError(f"{source}: options must be a mapping, got {options!r}")
+    for key in options or {}:
+        _lookup(f"{source} option", key, module.OPTIONS)
+    complete = {**module.OPTIONS, **(options or {})}
+    module.check(complete)
+    return complete
+
+
+def prepare(
+    source: str,
+    options: dict | None,
+    *,
+    mirror: str | Path | None = None,
+    downloads: str | Path = "downloads",
+) -> Arrays:
+    """Generate a dataset, or find, download and convert it.
+
+    Args:
+        source: a key of `SOURCES`.
+        options: see the `OPTIONS` of the dataset's module; missing ones take their defaults.
+        mirror: folder laid out as `{dataset}/{upstream file name}` that is looked in first.
+        downloads: folder where downloaded files are kept, laid out likewise.
+
+    Returns:
+        `Arrays` with inputs as they are stored: uint8 (unscaled) or float32.
+
+    Raises:
+        InputError: unknown source or option, bad value, or a file that is missing or broken.
+    """
+    import torch
+
+    from largebatch.data.arrays import Arrays
+    from largebatch.data.download import fetch
+
+    complete = check_options(source, options)
+    module = import_module(SOURCES[source])
+    contents = module.prepare(complete, partial(fetch, mirror=mirror, downloads=downloads))
+    classes = contents.pop("classes")
+    tensors = {name: torch.from_numpy(array) for name, array in contents.items()}
+    return Arrays(**tensors, classes=classes, source=source, options=complete)
+
+
+def _lookup(what: str, name: str, table: dict):
+    """Return `table[name]`, or name the nearest right key."""
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(table)}"
+    raise InputError(f"{what} {name!r} is unknown; {hint}")
