@@ -5,8 +5,7 @@ from largebatch.errors import InputError
 
 def check_integer(key: str, value, lowest: int, highest: int | None = None) -> None:
     """Raise InputError unless `value` is an integer in lowest..highest (None: no upper bound)."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        if lowest <= value and (highest is None or value <= highest):
-            return
-    span = f">= {lowest}" if highest is None else f"in {lowest}..{highest}"
-    raise InputError(f"{key}: {value!r} is not allowed; it must be an integer {span}")
+    integer = isinstance(value, int) and not isinstance(value, bool)
+    if not integer or value < lowest or (highest is not None and value > highest):
+        span = f">= {lowest}" if highest is None else f"in {lowest}..{highest}"
+        raise InputError(f"{key}: {value!r} is not allowed; it must be an integer {span}")

@@ -62,7 +62,7 @@ def prepare(options: dict, fetch) -> dict:
 
 @contextmanager
 def _global_generators_kept() -> Iterator[None]:
-    """Put the global generators of random, numpy and torch back: the package reseeds global ones."""
+    """Put the global generators of random, numpy and torch back: the package reseeds them."""
     import numpy as np
     import torch
 

@@ -1,4 +1,4 @@
-"""The datasets by name. Each module has `OPTIONS`, `check(options)` and `prepare(options, fetch)`."""
+"""The datasets by name; a module has `OPTIONS`, `check(options)`, `prepare(options, fetch)`."""
 
 from __future__ import annotations
 
