@@ -7,7 +7,17 @@ import pandas as pd
 
 # network: family, architecture, input shape, parameters, SB/LB test accuracy, SB/LB sharpness, BN
 PROFILES = {
-    "F1": ("F1", "5 x [dense 256, BN, ReLU], dense 10", "40", 278_800, 69.5, 59.5, 9.5, 85.0, 32),
+    "F1": (
+        "fully_connected",
+        "5 x [dense 256, BN, ReLU], dense 10",
+        "40",
+        278_800,
+        69.5,
+        59.5,
+        9.5,
+        85.0,
+        32,
+    ),
     "C1": (
         "C1",
         "2 x [conv 5, 64, BN, ReLU, pool], dense",
