@@ -1,0 +1,9 @@
+"""Tidy tables in, figures out: one file a figure, each with `draw(frames, settings)` and `TABLES`.
+
+Nothing is imported here, so that editing one figure redraws that figure only.
+"""
+
+FIGURES = (
+    *("figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7"),
+    "figure_gap",
+)

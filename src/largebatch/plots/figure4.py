@@ -1,0 +1,114 @@
+"""Figure 4: testing accuracy and sharpness against the batch size."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter, NullLocator
+
+from largebatch.plots import panels, select, style
+
+TABLES = ("networks", "runs", "sharpness")
+
+
+def batch_size_table(frames: dict, network: str, epsilon: float) -> pd.DataFrame:
+    """Return one row a run: batch_size, trial, test_accuracy, sharpness; the sweep with SB and LB.
+
+    Only trials that the sweep covers are kept, so that every mean is over the same trials.
+    """
+    sweep = select.role_runs(frames["runs"], network, "sweep")
+    main = select.role_runs(frames["runs"], network, "main")
+    main = main[main["trial"].isin(sweep["trial"])]
+    runs = select.completed(pd.concat([sweep, main]))
+    measures = select.final_sharpness(frames["sharpness"], epsilon, network)
+    return select.with_sharpness(runs, measures).sort_values(["batch_size", "trial"])
+
+
+def sweep_epsilon(frames: dict, settings: dict, network: str) -> float:
+    """Return the epsilon at which the network's sweep was measured."""
+    methods = select.role_runs(frames["runs"], network, "sweep")["method"]
+    rows = frames["sharpness"]
+    rows = rows[(rows["network"] == network) & rows["method"].isin(methods)]
+    return select.measured_epsilon(rows, settings["epsilons"][0])
+
+
+@style.themed
+def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
+    """Draw points for trials and lines through their means, one panel a network with a sweep."""
+    runs = frames["runs"]
+    everyone = select.network_names(frames)
+    networks = [n for n in everyone if not select.role_runs(runs, n, "sweep").empty]
+    figure, axes = panels.grid(len(networks))
+    if not networks:
+        panels.say(axes[0], "not measured: the study has no batch-size sweep")
+    failed, zeros = [], []
+    for axis, network in zip(axes, networks, strict=False):
+        sweep = select.role_runs(runs, network, "sweep")
+        lost = select.diverged(runs, [network], [*sweep["method"].unique(), *select.MAIN])
+        failed += lost
+        epsilon = sweep_epsilon(frames, settings, network)
+        table = batch_size_table(frames, network, epsilon)
+        axis.set_title(select.panel_title(frames, network))
+        if table.empty:
+            panels.say_why_empty(axis, lost)
+            continue
+        _panel(axis, table, epsilon)
+        _mark_methods(axis, frames, network)
+        zeros += table["sharpness"].tolist()
+    absent = [n for n in everyone if n not in networks]
+    note = f"No batch-size sweep for {', '.join(absent)}." if absent and networks else ""
+    panels.footnote(figure, [note, panels.left_out(failed), panels.hidden_zeros(zeros)])
+    panels.legend(figure, _handles())
+    return figure
+
+
+def _panel(axis: Axes, table: pd.DataFrame, epsilon: float) -> None:
+    right = axis.twinx()
+    means = table.groupby("batch_size")[["test_accuracy", "sharpness"]].mean()
+    positive = table[table["sharpness"] > 0]
+    axis.plot(table["batch_size"], table["test_accuracy"], "o", color=style.ACCURACY, alpha=0.35)
+    axis.plot(means.index, means["test_accuracy"], "-o", color=style.ACCURACY)
+    right.plot(
+        positive["batch_size"], positive["sharpness"], "s", color=style.SHARPNESS, alpha=0.35
+    )
+    means = means[means["sharpness"] > 0]
+    right.plot(means.index, means["sharpness"], "--s", color=style.SHARPNESS)
+    axis.set_xscale("log")
+    sizes = sorted(table["batch_size"].unique())
+    axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    right.set_yscale("log")
+    axis.set_xlabel("batch size, samples")
+    axis.set_ylabel("testing accuracy, %", color=style.ACCURACY)
+    axis.tick_params(axis="y", colors=style.ACCURACY)
+    right.set_ylabel(panels.sharpness_label(epsilon), color=style.SHARPNESS)
+    right.tick_params(axis="y", which="both", colors=style.SHARPNESS)
+    right.grid(visible=False)
+    right.spines[["top", "left", "bottom"]].set_visible(False)
+    right.spines["right"].set(visible=True, color=style.SHARPNESS)
+
+
+def _mark_methods(axis: Axes, frames: dict, network: str) -> None:
+    """Mark which batch sizes are those of the SB and the LB runs."""
+    row = frames["networks"].set_index("network").loc[network]
+    for method, name in (("sb", "SB"), ("lb", "LB")):
+        colour = style.METHOD_COLOURS[method]
+        axis.axvline(row[f"{method}_batch_size"], color=colour, linewidth=1.2, zorder=0)
+        axis.annotate(
+            *(name, (row[f"{method}_batch_size"], 1.0)),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            va="top",
+            color=colour,
+            weight="bold",
+        )
+
+
+def _handles() -> list[Line2D]:
+    return [
+        Line2D([], [], color=style.ACCURACY, marker="o", label="testing accuracy (left axis)"),
+        Line2D([], [], color=style.SHARPNESS, marker="s", ls="--", label="sharpness (right, log)"),
+        Line2D([], [], color=style.MUTED, marker="o", ls="", alpha=0.4, label="single trials"),
+    ]

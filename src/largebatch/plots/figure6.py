@@ -1,0 +1,83 @@
+"""Figure 6: sharpness against the training loss along SB and LB runs."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from largebatch.plots import panels, select, style
+
+TABLES = ("networks", "runs", "sharpness")
+
+
+@style.themed
+def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
+    """Draw the iterates of one trial in the order of epochs; the loss falls to the right."""
+    trial = settings["trajectory_trial"]
+    rows = frames["sharpness"]
+    rows = rows[rows["epoch"].notna() & rows["method"].isin(select.MAIN) & (rows["trial"] == trial)]
+    everyone = select.network_names(frames)
+    networks = [n for n in everyone if (rows["network"] == n).any()]
+    figure, axes = panels.grid(len(networks))
+    failed = select.diverged(frames["runs"], everyone, select.MAIN, [trial])
+    if not networks:
+        panels.say_why_empty(axes[0], failed)
+    for axis, network in zip(axes, networks, strict=False):
+        own = rows[rows["network"] == network]
+        epsilon = select.measured_epsilon(own, settings["epsilons"][0])
+        axis.set_title(f"{select.panel_title(frames, network)}, trial {trial}")
+        _panel(axis, select.iterate_sharpness(own, epsilon, network), epsilon)
+    absent = [n for n in everyone if n not in networks]
+    note = f"Not measured along runs: {', '.join(absent)}." if absent and networks else ""
+    notes = [
+        note,
+        panels.left_out(failed) if networks else "",
+        panels.hidden_zeros(rows["sharpness"]),
+    ]
+    panels.footnote(figure, notes)
+    panels.legend(figure, _handles())
+    return figure
+
+
+def _panel(axis: Axes, rows: pd.DataFrame, epsilon: float) -> None:
+    for method in select.MAIN:
+        run = rows[(rows["method"] == method) & (rows["sharpness"] > 0) & (rows["base"] > 0)]
+        run = run.sort_values("epoch")
+        if run.empty:
+            continue
+        colour = style.METHOD_COLOURS[method]
+        x, y = run["base"].to_numpy(), run["sharpness"].to_numpy()
+        axis.plot(x, y, "-", color=colour, linewidth=1.2, alpha=0.8)
+        axis.plot(x[1:-1], y[1:-1], "o", color=colour, markersize=4)
+        axis.plot(x[:1], y[:1], "o", color=colour, markersize=8, markerfacecolor="white", mew=1.8)
+        axis.plot(x[-1:], y[-1:], "o", color=colour, markersize=9)
+        first, last = int(run["epoch"].iloc[0]), int(run["epoch"].iloc[-1])
+        for text, place in ((f"epoch {first}", 0), (f"{last}", -1)):
+            axis.annotate(
+                *(text, (x[place], y[place])),
+                xytext=(0, 8),
+                textcoords="offset points",
+                ha="center",
+                fontsize=style.SMALL,
+                color=colour,
+            )
+    axis.set(xscale="log", yscale="log")
+    axis.margins(0.1, 0.14)
+    axis.invert_xaxis()
+    axis.set_xlabel("training cross entropy (falls to the right →)")
+    axis.set_ylabel(panels.sharpness_label(epsilon))
+
+
+def _handles() -> list[Line2D]:
+    hollow = {"marker": "o", "ls": "", "color": style.MUTED, "markerfacecolor": "white"}
+    methods = [
+        Line2D(
+            [], [], color=style.METHOD_COLOURS[m], marker="o", ms=4, label=style.METHOD_LABELS[m]
+        )
+        for m in select.MAIN
+    ]
+    return [
+        *methods,
+        Line2D([], [], **hollow, ms=8, label="first measured"),
+        Line2D([], [], marker="o", ls="", color=style.MUTED, ms=9, label="last"),
+    ]
