@@ -63,7 +63,7 @@ def digests(paths: str | list[str]) -> dict[str, str]:
 
 
 def commit() -> dict[str, Any]:
-    """Return the project's git commit and whether its tracked files differ from it (None: no git)."""
+    """Return the project's git commit and whether files differ from it (None: no git)."""
     folder = Path(__file__).parent
     answers = []
     for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"]):

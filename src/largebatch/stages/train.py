@@ -1,4 +1,4 @@
-"""Stage `train`: one run of one network with one method, from a starting point to its last iterate."""
+"""Stage `train`: one run of one network with one method, from its start to the last iterate."""
 
 import math
 import sys

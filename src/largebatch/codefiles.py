@@ -1,0 +1,58 @@
+"""Which files of the package a stage can reach: Snakemake reruns it when one of them is edited."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+# Entry files run no numbers of their own: their edits must not retrain a study.
+ENTRY = {PACKAGE / "__init__.py", PACKAGE / "stages" / "__init__.py"}
+
+
+def reachable(*modules: str) -> list[Path]:
+    """Return the files that importing `largebatch.{module}` can load, now or in a function.
+
+    Imports are read from the source, so nothing heavy is loaded. Modules that are imported by a
+    computed name (a data set's, a figure's) must be named by the caller.
+
+    Args:
+        modules: dotted names below the package, such as "stages.train".
+    """
+    found: set[Path] = set()
+    waiting = [path for name in modules for path in _files(f"largebatch.{name}")]
+    while waiting:
+        path = waiting.pop()
+        if path not in found:
+            found.add(path)
+            waiting += _imports(path)
+    return sorted(found - ENTRY)
+
+
+def _files(name: str) -> list[Path]:
+    """The files behind a dotted name: its module and the packages above it."""
+    parts = name.split(".")
+    if parts[0] != "largebatch":
+        return []
+    files = []
+    folder = PACKAGE
+    for part in parts[1:]:
+        if (folder / f"{part}.py").exists():
+            return [*files, folder / f"{part}.py"]
+        folder /= part
+        if (folder / "__init__.py").exists():
+            files.append(folder / "__init__.py")
+    return files
+
+
+@cache
+def _imports(path: Path) -> list[Path]:
+    files = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        files += [file for name in names for file in _files(name)]
+    return files

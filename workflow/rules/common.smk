@@ -1,0 +1,42 @@
+# What all rules share: the checked config, the bridge to the library, each stage's source files.
+
+import json
+import sys
+
+import yaml
+from largebatch import codefiles, paths, plan
+from largebatch.config import architecture, complete
+from largebatch.errors import InputError
+from snakemake.exceptions import WorkflowError
+
+with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
+    SCHEMA = yaml.safe_load(stream)
+try:
+    CONFIG = complete(config, SCHEMA)
+except InputError as error:
+    raise WorkflowError(f"The study cannot be run:\n{error}")
+
+STUDY = CONFIG["study"]
+EPSILONS = CONFIG["sharpness"]["epsilons"]
+HEADLINE = EPSILONS[0]
+# The interpreter that runs Snakemake also runs the jobs, whether or not its venv is activated.
+LARGEBATCH = f"{shlex_quote(sys.executable)} -m largebatch"
+
+
+wildcard_constraints:
+    network="|".join(re.escape(name) for name in CONFIG["networks"]),
+    dataset="|".join(re.escape(name) for name in CONFIG["datasets"]),
+    trial=r"\d+",
+
+
+def code(*modules):
+    """The package's files that these modules can reach, as inputs of a rule."""
+    return [os.path.relpath(path) for path in codefiles.reachable(*modules)]
+
+
+def network(wildcards):
+    return CONFIG["networks"][wildcards.network]
+
+
+def arrays(wildcards):
+    return f"{paths.data(network(wildcards)['dataset'])}/arrays.safetensors"
