@@ -59,7 +59,7 @@ class Arrays:
         if len(absent):
             raise InputError(
                 f"{self.source}: no training sample of class {absent[0].item()} among "
-                f"{len(train)}; every class 0..{self.classes - 1} must be there (more samples?)"
+                f"{len(train)}; every class 0..{self.classes - 1} must be there: take more"
             )
 
 
@@ -102,15 +102,13 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Arrays:
     except (TypeError, KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: has no record; write it with largebatch.data.save") from error
     try:
-        stored = Arrays(**tensors, **about)
+        Arrays(**tensors, **about)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
     # Scaled before it is moved: a GPU multiplies by 1/255 instead, which rounds differently.
     for name in ("train_inputs", "test_inputs"):
         inputs = tensors[name]
         tensors[name] = inputs.float().div_(255) if inputs.dtype == torch.uint8 else inputs
-    if torch.device(device).type == "cpu" and stored.train_inputs is tensors["train_inputs"]:
-        return stored
     return Arrays(**{name: tensor.to(device) for name, tensor in tensors.items()}, **about)
 
 
@@ -147,7 +145,8 @@ def _check_inputs(name: str, inputs: torch.Tensor) -> None:
             f"{name}: shape is {list(inputs.shape)}; it must be (N, features), "
             "(N, channels, length) or (N, channels, height, width), none of them 0"
         )
-    if inputs.is_floating_point() and not inputs.isfinite().all():
+    # The extremes of an array with NaN are NaN: this is several times faster than isfinite().all().
+    if inputs.is_floating_point() and not torch.stack(inputs.aminmax()).isfinite().all():
         sample = (~inputs.isfinite()).flatten(1).any(1).nonzero()[0].item()
         raise InputError(f"{name}: sample {sample} holds NaN or infinity; inputs must be finite")
 

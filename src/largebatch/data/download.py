@@ -42,18 +42,25 @@ class RemoteFile:
             _require_https(url)
 
     def read(self, path: str | Path) -> bytes:
-        """Return the unpacked, checked content of a local copy; InputError if it is not this."""
+        """Return the unpacked, checked content of a local copy.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InputError: it is not this file; the message does not name the path.
+        """
         try:
             with gzip.open(path) if self.packing == "gzip" else open(path, "rb") as stream:
                 content = stream.read(self.max_bytes + 1)
+        except FileNotFoundError:
+            raise
         except (OSError, EOFError, zlib.error) as error:
-            raise InputError(f"{path}: broken, {_reason(error)}") from error
+            raise InputError(f"cannot be read, {_reason(error)}") from error
         if len(content) > self.max_bytes:
-            raise InputError(f"{path}: unpacks to more than the {self.max_bytes} bytes expected")
+            raise InputError(f"has more than the {self.max_bytes} bytes expected, unpacked")
         found = hashlib.sha256(content).hexdigest()
         if found != self.sha256:
             raise InputError(
-                f"{path}: wrong content, {len(content)} bytes unpacked with sha256 {found}, "
+                f"wrong content, {len(content)} bytes unpacked with sha256 {found}, "
                 f"expected {self.sha256}"
             )
         return content
@@ -71,22 +78,18 @@ def fetch(
     Raises:
         InputError: wrong file in the mirror, or no right file anywhere; names every place.
     """
-    looked = {}
+    looked: dict[str | Path, str] = {}
     if mirror:
-        folder = Path(mirror).expanduser().absolute()
-        if not folder.is_dir():
-            raise InputError(f"mirror {folder}: is not a folder (key `mirror`, LARGEBATCH_MIRROR)")
-        if (folder / file.path).exists():
-            return file.read(folder / file.path)
-        looked[folder / file.path] = "absent"
+        content = _from_mirror(file, mirror, looked)
+        if content is not None:
+            return content
     kept = Path(downloads).expanduser().absolute() / file.path
-    if kept.exists():
-        try:
-            return file.read(kept)
-        except InputError as error:
-            looked[kept] = str(error).removeprefix(f"{kept}: ")
-    else:
+    try:
+        return file.read(kept)
+    except FileNotFoundError:
         looked[kept] = "absent"
+    except InputError as error:
+        looked[kept] = str(error)
     for attempt in range(ATTEMPTS if file.urls else 0):
         time.sleep(attempt)
         for url in file.urls:
@@ -101,14 +104,30 @@ def fetch(
     )
 
 
+def _from_mirror(file: RemoteFile, mirror: str | Path, looked: dict) -> bytes | None:
+    """Return the file in the mirror; if it has none, note the place in `looked`, return None."""
+    folder = Path(mirror).expanduser().absolute()
+    if not folder.is_dir():
+        raise InputError(
+            f"mirror: {folder} is not a folder; give an existing one (key `mirror` or "
+            "LARGEBATCH_MIRROR) or none"
+        )
+    path = folder / file.path
+    try:
+        return file.read(path)
+    except FileNotFoundError:
+        looked[path] = "absent"
+        return None
+    except InputError as error:
+        message = f"{path}: {error}; replace it, or remove it from the mirror"
+        raise InputError(message) from error
+
+
 def _download(file: RemoteFile, url: str, path: Path) -> bytes:
     """Download to a temporary name, check, rename to `path`, and return the content."""
     with atomic(path) as temporary:
         retrieve(url, temporary)
-        try:
-            return file.read(temporary)
-        except InputError as error:
-            raise InputError(str(error).removeprefix(f"{temporary}: ")) from error
+        return file.read(temporary)
 
 
 def retrieve(url: str, path: Path) -> None:
@@ -142,4 +161,6 @@ def _reason(error: Exception) -> str:
         return f"HTTP status {response.status_code}"
     if isinstance(error, InputError):
         return str(error)
+    if error.args:  # a failed connection: requests wraps urllib3's error, which has the reason
+        error = getattr(error.args[0], "reason", error)
     return textwrap.shorten(f"{type(error).__name__}: {error}", 200, placeholder=" ...")

@@ -30,11 +30,12 @@ def check_options(source: str, options: dict | None) -> dict:
         InputError: unknown source or option (the nearest right name is given), or a bad value.
     """
     module = import_module(_lookup("data source", source, SOURCES))
-    if not isinstance(options or {}, dict):
+    given = {} if options is None else options
+    if not isinstance(given, dict):
         raise InputError(f"{source}: options must be a mapping, got {options!r}")
-    for key in options or {}:
+    for key in given:
         _lookup(f"{source} option", key, module.OPTIONS)
-    complete = {**module.OPTIONS, **(options or {})}
+    complete = {**module.OPTIONS, **given}
     module.check(complete)
     return complete
 
@@ -75,8 +76,8 @@ def prepare(
 
 def _lookup(what: str, name: str, table: dict):
     """Return `table[name]`, or name the nearest right key."""
-    if name in table:
+    if isinstance(name, str) and name in table:
         return table[name]
-    near = difflib.get_close_matches(str(name), table, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(str(name).lower(), table, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(table)}"
     raise InputError(f"{what} {name!r} is unknown; {hint}")
