@@ -1,0 +1,52 @@
+"""Sources and options by name."""
+
+import subprocess
+import sys
+
+import pytest
+
+from largebatch.data import SOURCES, check_options, prepare
+from largebatch.errors import InputError
+
+
+def test_options_are_completed_with_defaults():
+    assert check_options("mnist1d", {"seed": 1}) == {
+        "train_samples": 4000,
+        "test_samples": 1000,
+        "seed": 1,
+    }
+    assert check_options("mnist", None) == {"train_samples": None, "test_samples": None}
+
+
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [("mnist-1d", "'mnist1d'"), ("MNIST", "'mnist'"), ("zebra", "known: mnist1d, mnist")],
+)
+def test_an_unknown_source_names_the_nearest(source, hint):
+    with pytest.raises(InputError, match=f"data source '{source}' is unknown; .*{hint}"):
+        prepare(source, {})
+
+
+def test_an_unknown_option_names_the_nearest():
+    with pytest.raises(InputError, match=r"mnist option 'train_sample' .* 'train_samples'"):
+        prepare("mnist", {"train_sample": 5})
+
+
+@pytest.mark.parametrize("options", [["seed"], 0, "seed"])
+def test_options_must_be_a_mapping(options):
+    with pytest.raises(InputError, match="mnist1d: options must be a mapping"):
+        check_options("mnist1d", options)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_checking_options_needs_neither_torch_nor_other_datasets(source):
+    others = [module for name, module in SOURCES.items() if name != source]
+    code = (
+        "import sys; from largebatch.data import check_options; "
+        f"check_options({source!r}, {{}}); "
+        f"print([name for name in ['torch', *{others!r}] if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.strip() == "[]"
