@@ -5,11 +5,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
 
 from largebatch.plots import panels, select, style
 
 TABLES = ("networks", "runs", "history")
+# Training curves often coincide: the wide SB line then shows on both sides of the LB line.
+TRAIN_WIDTHS = {"sb": 3.2, "lb": 1.4}
 QUANTITIES = {"train_accuracy": style.TRAIN_STYLE, "test_accuracy": style.TEST_STYLE}
 
 
@@ -26,14 +27,11 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     for axis, network in zip(axes, networks, strict=True):
         axis.set_title(select.panel_title(frames, network))
         _panel(axis, frames, network)
-    methods = [
-        Patch(color=style.METHOD_COLOURS[m], label=style.METHOD_LABELS[m]) for m in select.MAIN
-    ]
     lines = [
         Line2D([], [], color=style.MUTED, linestyle=line, label=label)
         for line, label in ((style.TRAIN_STYLE, "training"), (style.TEST_STYLE, "testing"))
     ]
-    panels.legend(figure, methods + lines)
+    panels.legend(figure, [*panels.method_handles(linewidth=5), *lines])
     failed = select.diverged(frames["runs"], networks, select.MAIN)
     panels.footnote(figure, [panels.left_out(failed)])
     return figure
@@ -56,7 +54,8 @@ def _panel(axis: Axes, frames: dict[str, pd.DataFrame], network: str) -> None:
             if table.empty:
                 continue
             colour = style.METHOD_COLOURS[method]
-            axis.plot(table.index, table.mean(axis=1), color=colour, linestyle=line)
+            width = TRAIN_WIDTHS[method] if quantity == "train_accuracy" else 1.8
+            axis.plot(table.index, table.mean(axis=1), color=colour, ls=line, lw=width)
             axis.fill_between(
                 *(table.index, table.min(axis=1), table.max(axis=1)),
                 color=colour,
@@ -66,6 +65,6 @@ def _panel(axis: Axes, frames: dict[str, pd.DataFrame], network: str) -> None:
             lowest.append(np.nanquantile(table.min(axis=1), 0.1))
     # The first epochs rise from chance and would press the part of interest against the top.
     bottom = min(lowest)
-    axis.set(xlabel="epoch", ylabel="accuracy, %", ylim=(bottom - 0.06 * (100 - bottom), 101))
-    axis.set_ylim(top=100 + 0.03 * (100 - bottom))
-    axis.set_xlim(left=0)
+    margin = 0.04 * (100 - bottom)
+    axis.set(xlabel="epoch", ylabel="accuracy, %", ylim=(bottom - margin, 100 + margin))
+    axis.set_xlim(0, history["epoch"].max())

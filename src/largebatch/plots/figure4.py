@@ -1,10 +1,12 @@
 """Figure 4: testing accuracy and sharpness against the batch size."""
 
+import math
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullFormatter, NullLocator
+from matplotlib.ticker import NullLocator
 
 from largebatch.plots import panels, select, style
 
@@ -48,12 +50,14 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
         failed += lost
         epsilon = sweep_epsilon(frames, settings, network)
         table = batch_size_table(frames, network, epsilon)
-        axis.set_title(select.panel_title(frames, network))
+        axis.set_title(select.panel_title(frames, network), pad=17)
         if table.empty:
             panels.say_why_empty(axis, lost)
             continue
         _panel(axis, table, epsilon)
-        _mark_methods(axis, frames, network)
+        sizes = frames["networks"].set_index("network").loc[network]
+        places = {method: sizes[f"{method}_batch_size"] for method in select.MAIN}
+        panels.mark_methods(axis, places)
         zeros += table["sharpness"].tolist()
     absent = [n for n in everyone if n not in networks]
     note = f"No batch-size sweep for {', '.join(absent)}." if absent and networks else ""
@@ -63,47 +67,37 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
 
 
 def _panel(axis: Axes, table: pd.DataFrame, epsilon: float) -> None:
-    right = axis.twinx()
-    means = table.groupby("batch_size")[["test_accuracy", "sharpness"]].mean()
+    right = panels.right_axis(axis, style.SHARPNESS)
+    groups = table.groupby("batch_size")
+    means = groups["test_accuracy"].mean()
     positive = table[table["sharpness"] > 0]
     axis.plot(table["batch_size"], table["test_accuracy"], "o", color=style.ACCURACY, alpha=0.35)
-    axis.plot(means.index, means["test_accuracy"], "-o", color=style.ACCURACY)
+    axis.plot(means.index, means, "-o", color=style.ACCURACY)
     right.plot(
         positive["batch_size"], positive["sharpness"], "s", color=style.SHARPNESS, alpha=0.35
     )
-    means = means[means["sharpness"] > 0]
-    right.plot(means.index, means["sharpness"], "--s", color=style.SHARPNESS)
+    means = groups["sharpness"].apply(select.geometric_mean).dropna()
+    right.plot(means.index, means, "--s", color=style.SHARPNESS)
     axis.set_xscale("log")
     sizes = sorted(table["batch_size"].unique())
-    axis.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axis.set_xticks(sizes, tick_labels(sizes))
     axis.xaxis.set_minor_locator(NullLocator())
-    axis.xaxis.set_minor_formatter(NullFormatter())
-    right.set_yscale("log")
+    if not positive.empty:
+        panels.log_scale(right, "y")
     axis.set_xlabel("batch size, samples")
     axis.set_ylabel("testing accuracy, %", color=style.ACCURACY)
     axis.tick_params(axis="y", colors=style.ACCURACY)
     right.set_ylabel(panels.sharpness_label(epsilon), color=style.SHARPNESS)
-    right.tick_params(axis="y", which="both", colors=style.SHARPNESS)
-    right.grid(visible=False)
-    right.spines[["top", "left", "bottom"]].set_visible(False)
-    right.spines["right"].set(visible=True, color=style.SHARPNESS)
 
 
-def _mark_methods(axis: Axes, frames: dict, network: str) -> None:
-    """Mark which batch sizes are those of the SB and the LB runs."""
-    row = frames["networks"].set_index("network").loc[network]
-    for method, name in (("sb", "SB"), ("lb", "LB")):
-        colour = style.METHOD_COLOURS[method]
-        axis.axvline(row[f"{method}_batch_size"], color=colour, linewidth=1.2, zorder=0)
-        axis.annotate(
-            *(name, (row[f"{method}_batch_size"], 1.0)),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
-            textcoords="offset points",
-            va="top",
-            color=colour,
-            weight="bold",
-        )
+def tick_labels(sizes: list[float]) -> list[str]:
+    """Return a label for each batch size; those too close to the one before get an empty one."""
+    space = 0.09 * math.log(sizes[-1] / sizes[0])
+    labels, last = [], -math.inf
+    for size in sizes:
+        labels.append(f"{size:g}" if math.log(size) - last >= space else "")
+        last = math.log(size) if labels[-1] else last
+    return labels
 
 
 def _handles() -> list[Line2D]:

@@ -1,5 +1,7 @@
 """Figure 5: large-batch runs that start from an iterate of a small-batch run (warm start)."""
 
+from collections.abc import Callable
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -24,7 +26,7 @@ def warm_table(frames: dict, network: str, epsilon: float) -> pd.DataFrame:
 def small_batch(frames: dict, network: str, epsilon: float) -> tuple[pd.Series, float, float]:
     """Return the SB runs' testing accuracy by epoch, at the end, and their final sharpness.
 
-    All are means over the trials that were warm-started from.
+    All are means over the trials that were warm-started from (geometric for the sharpness).
     """
     trials = select.role_runs(frames["runs"], network, "warm")["trial"].unique()
     runs = select.completed(select.role_runs(frames["runs"], network, "main"))
@@ -34,7 +36,7 @@ def small_batch(frames: dict, network: str, epsilon: float) -> tuple[pd.Series, 
     measures = select.final_sharpness(frames["sharpness"], epsilon, network)
     final = select.with_sharpness(runs, measures)
     by_epoch = table.sort_index().ffill().mean(axis=1)
-    return by_epoch, final["test_accuracy"].mean(), final["sharpness"].mean()
+    return by_epoch, final["test_accuracy"].mean(), select.geometric_mean(final["sharpness"])
 
 
 @style.themed
@@ -69,7 +71,8 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     absent = [n for n in everyone if n not in networks]
     note = f"No warm starts for {', '.join(absent)}." if absent and networks else ""
     panels.footnote(figure, [note, panels.left_out(failed), panels.hidden_zeros(values)])
-    panels.legend(figure, _handles(), columns=3)
+    figure.align_ylabels()
+    panels.legend(figure, _handles())
     return figure
 
 
@@ -77,14 +80,13 @@ def _accuracy(axis: Axes, table: pd.DataFrame, reference: tuple) -> None:
     by_epoch, final, _ = reference
     axis.plot(by_epoch.index, by_epoch, color=style.SB, linewidth=1.3)
     axis.axhline(final, color=style.SB, linestyle=":", linewidth=1.3)
-    _points(axis, table, "test_accuracy")
+    _points(axis, table, "test_accuracy", pd.Series.mean)
     # SB iterates rise from chance in the first epochs: those may leave through the bottom.
     solutions = table["test_accuracy"]
-    span = max(solutions.max(), by_epoch.max()) - solutions.min()
+    top = max(solutions.max(), by_epoch.max(), final)
+    span = top - solutions.min()
     if pd.notna(span) and span > 0:
-        axis.set_ylim(
-            solutions.min() - 0.35 * span, max(solutions.max(), by_epoch.max()) + 0.1 * span
-        )
+        axis.set_ylim(solutions.min() - 0.35 * span, top + 0.1 * span)
     axis.set_ylabel("testing accuracy, %")
 
 
@@ -94,16 +96,16 @@ def _sharpness(axis: Axes, table: pd.DataFrame, final: float, epsilon: float) ->
     if positive.empty:
         axis.text(0.5, 0.5, "not measured", transform=axis.transAxes, ha="center")
         return
-    _points(axis, positive, "sharpness")
+    _points(axis, positive, "sharpness", select.geometric_mean)
     if final > 0:
         axis.axhline(final, color=style.SB, linestyle=":", linewidth=1.3)
-    axis.set_yscale("log")
+    panels.log_scale(axis, "y")
     axis.set_ylabel(panels.sharpness_label(epsilon))
 
 
-def _points(axis: Axes, table: pd.DataFrame, quantity: str) -> None:
+def _points(axis: Axes, table: pd.DataFrame, quantity: str, average: Callable) -> None:
     """Draw LB solutions: trials as points, their mean as a line, the cold run's as a reference."""
-    means = table.groupby("warm_epochs")[quantity].mean()
+    means = table.groupby("warm_epochs")[quantity].apply(average)
     if table["trial"].nunique() > 1:
         axis.plot(table["warm_epochs"], table[quantity], "o", color=style.LB, alpha=0.3)
     axis.plot(means.index, means, "-o", color=style.LB)
@@ -114,7 +116,7 @@ def _points(axis: Axes, table: pd.DataFrame, quantity: str) -> None:
 def _handles() -> list[Line2D]:
     return [
         Line2D([], [], color=style.SB, linewidth=1.3, label="SB iterates"),
-        Line2D([], [], color=style.SB, linestyle=":", label="SB, final iterate"),
-        Line2D([], [], color=style.LB, marker="o", label="LB started from them"),
-        Line2D([], [], color=style.LB, linestyle=":", label="LB, cold start (0 epochs)"),
+        Line2D([], [], color=style.SB, linestyle=":", label="SB final"),
+        Line2D([], [], color=style.LB, marker="o", label="LB started from an SB iterate"),
+        Line2D([], [], color=style.LB, linestyle=":", label="LB cold start"),
     ]

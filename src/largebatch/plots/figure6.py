@@ -29,12 +29,8 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
         _panel(axis, select.iterate_sharpness(own, epsilon, network), epsilon)
     absent = [n for n in everyone if n not in networks]
     note = f"Not measured along runs: {', '.join(absent)}." if absent and networks else ""
-    notes = [
-        note,
-        panels.left_out(failed) if networks else "",
-        panels.hidden_zeros(rows["sharpness"]),
-    ]
-    panels.footnote(figure, notes)
+    lost = panels.left_out(failed) if networks else ""
+    panels.footnote(figure, [note, lost, panels.hidden_zeros(rows["sharpness"])])
     panels.legend(figure, _handles())
     return figure
 
@@ -51,18 +47,20 @@ def _panel(axis: Axes, rows: pd.DataFrame, epsilon: float) -> None:
         axis.plot(x[1:-1], y[1:-1], "o", color=colour, markersize=4)
         axis.plot(x[:1], y[:1], "o", color=colour, markersize=8, markerfacecolor="white", mew=1.8)
         axis.plot(x[-1:], y[-1:], "o", color=colour, markersize=9)
-        first, last = int(run["epoch"].iloc[0]), int(run["epoch"].iloc[-1])
-        for text, place in ((f"epoch {first}", 0), (f"{last}", -1)):
+        for place, side, align in ((0, -9, "right"), (-1, 9, "left")):
             axis.annotate(
-                *(text, (x[place], y[place])),
-                xytext=(0, 8),
+                *(f"{run['epoch'].iloc[place]:g}", (x[place], y[place])),
+                xytext=(side, 0),
                 textcoords="offset points",
-                ha="center",
+                ha=align,
+                va="center",
                 fontsize=style.SMALL,
                 color=colour,
             )
     axis.set(xscale="log", yscale="log")
-    axis.margins(0.1, 0.14)
+    axis.margins(0.13, 0.1)
+    panels.log_scale(axis, "x")
+    panels.log_scale(axis, "y")
     axis.invert_xaxis()
     axis.set_xlabel("training cross entropy (falls to the right →)")
     axis.set_ylabel(panels.sharpness_label(epsilon))
@@ -70,14 +68,8 @@ def _panel(axis: Axes, rows: pd.DataFrame, epsilon: float) -> None:
 
 def _handles() -> list[Line2D]:
     hollow = {"marker": "o", "ls": "", "color": style.MUTED, "markerfacecolor": "white"}
-    methods = [
-        Line2D(
-            [], [], color=style.METHOD_COLOURS[m], marker="o", ms=4, label=style.METHOD_LABELS[m]
-        )
-        for m in select.MAIN
-    ]
     return [
-        *methods,
-        Line2D([], [], **hollow, ms=8, label="first measured"),
-        Line2D([], [], marker="o", ls="", color=style.MUTED, ms=9, label="last"),
+        *panels.method_handles(marker="o", ms=4),
+        Line2D([], [], **hollow, ms=8, label="first epoch measured"),
+        Line2D([], [], marker="o", ls="", color=style.MUTED, ms=9, label="last epoch"),
     ]

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from largebatch.plots import style
 
@@ -33,14 +34,26 @@ def grid(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
-def stacked(columns: int, height: float = 2.4) -> tuple[Figure, list[tuple[Axes, Axes]]]:
-    """Return a figure of two rows that share their x axes, as (upper, lower) pairs."""
-    columns = max(columns, 1)
-    width = columns * _PANEL_WIDTH[min(columns, 3)]
-    figure = Figure((width, 2 * height + 0.6), layout="constrained")
+def stacked(count: int, height: float = 2.3) -> tuple[Figure, list[tuple[Axes, Axes]]]:
+    """Return a figure of `count` (upper, lower) pairs of panels, each pair with one x axis."""
+    count = max(count, 1)
+    columns = _COLUMNS.get(count, 3)
+    bands = math.ceil(count / columns)
+    size = (columns * _PANEL_WIDTH[columns], 2 * bands * height + 0.6)
+    figure = Figure(size, layout="constrained")
     figure.get_layout_engine().set(wspace=0.04)
-    axes = figure.subplots(2, columns, squeeze=False, sharex="col")
-    return figure, list(zip(axes[0], axes[1], strict=True))
+    axes = figure.subplots(2 * bands, columns, squeeze=False)
+    pairs = [
+        (axes[2 * (i // columns), i % columns], axes[2 * (i // columns) + 1, i % columns])
+        for i in range(bands * columns)
+    ]
+    for upper, lower in pairs[:count]:
+        lower.sharex(upper)
+        upper.tick_params(labelbottom=False)
+    for spare in pairs[count:]:
+        for axis in spare:
+            axis.remove()
+    return figure, pairs[:count]
 
 
 def say(axis: Axes, words: str) -> None:
@@ -69,6 +82,29 @@ def right_axis(axis: Axes, colour: str) -> Axes:
     right.spines[["top", "left", "bottom"]].set_visible(False)
     right.spines["right"].set(visible=True, color=colour)
     return right
+
+
+def log_scale(axis: Axes, which: str) -> None:
+    """Make the `x` or `y` axis logarithmic, with readable ticks; call it after all data is drawn.
+
+    Ticks are plain numbers where these are short, and a short range gets ticks at 2 and 5.
+    """
+    axis.set(**{f"{which}scale": "log"})
+    line = axis.xaxis if which == "x" else axis.yaxis
+    low, high = sorted(axis.get_xlim() if which == "x" else axis.get_ylim())
+    narrow = high / low < 300
+    plain = low >= 5e-4 and high < 2e5
+    line.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if narrow else (1.0,)))
+    line.set_major_formatter(FuncFormatter(lambda value, _: _number(value, plain)))
+    line.set_minor_formatter(NullFormatter())
+
+
+def _number(value: float, plain: bool) -> str:
+    if plain:
+        return f"{value:g}"
+    exponent = math.floor(math.log10(value) + 1e-9)
+    factor = round(value / 10.0**exponent)
+    return f"$10^{{{exponent}}}$" if factor == 1 else f"${factor}\\times10^{{{exponent}}}$"
 
 
 def mark_methods(axis: Axes, places: dict[str, float]) -> None:

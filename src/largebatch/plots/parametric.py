@@ -31,7 +31,7 @@ def draw_path(frames: dict[str, pd.DataFrame], settings: dict, path: str, formul
             (table["network"] == network) & (table["path"] == path) & (table["trial"] == trial)
         ]
         title = select.panel_title(frames, network)
-        axis.set_title(f"{title}, trial {trial}")
+        axis.set_title(f"{title}, trial {trial}", pad=17)
         if curve.empty:
             failed = select.diverged(frames["runs"], [network], select.MAIN, [trial])
             panels.say_why_empty(axis, failed)
@@ -57,7 +57,7 @@ def loss_limit(curve: pd.DataFrame, classes: int) -> float:
 
 
 def _panel(axis: Axes, curve: pd.DataFrame, limit: float) -> None:
-    right = axis.twinx()
+    right = panels.right_axis(axis, style.ACCURACY)
     alpha = curve["alpha"].to_numpy()
     for part, line in LINES:
         # An infinite loss leaves through the top instead of breaking the line.
@@ -70,21 +70,7 @@ def _panel(axis: Axes, curve: pd.DataFrame, limit: float) -> None:
     axis.set_xlim(alpha.min(), alpha.max())
     axis.set_ylabel("cross entropy", color=style.LOSS)
     right.set_ylabel("accuracy, %", color=style.ACCURACY)
-    right.tick_params(axis="y", colors=style.ACCURACY)
-    right.grid(visible=False)
-    right.spines[["top", "left", "bottom"]].set_visible(False)
-    right.spines["right"].set(visible=True, color=style.ACCURACY)
-    for place, name, colour in ((0, "SB", style.SB), (1, "LB", style.LB)):
-        axis.axvline(place, color=colour, linewidth=1.2, zorder=0)
-        axis.annotate(
-            *(name, (place, 1.0)),
-            xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
-            textcoords="offset points",
-            va="top",
-            color=colour,
-            weight="bold",
-        )
+    panels.mark_methods(axis, {"sb": 0, "lb": 1})
 
 
 def _handles() -> list[Line2D]:

@@ -55,6 +55,12 @@ def measured_epsilon(rows: pd.DataFrame, headline: float) -> float:
     return float(found.iloc[0])
 
 
+def geometric_mean(values: pd.Series) -> float:
+    """Return the geometric mean of the positive values: the middle on a log axis (NaN: none)."""
+    positive = values[values > 0]
+    return float(np.exp(np.log(positive).mean())) if len(positive) else float("nan")
+
+
 def with_sharpness(runs: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
     """Put beside each run of one network the sharpness of its final iterate (NaN: not measured)."""
     values = measures[["method", "trial", "sharpness"]]
