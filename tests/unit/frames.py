@@ -19,7 +19,7 @@ PROFILES = {
         32,
     ),
     "C1": (
-        "C1",
+        "shallow_convolutional",
         "2 x [conv 5, 64, BN, ReLU, pool], dense",
         "1x40",
         352_500,

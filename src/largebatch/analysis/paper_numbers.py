@@ -1,0 +1,47 @@
+"""The published means and standard deviations of Tables 2 to 4, five trials each.
+
+Source: N. S. Keskar, D. Mudigere, J. Nocedal, M. Smelyanskiy, P. T. P. Tang, "On Large-Batch
+Training for Deep Learning: Generalization Gap and Sharp Minima", ICLR 2017, arXiv:1609.04836.
+"""
+
+import functools
+from importlib.resources import files
+
+import pandas as pd
+
+from largebatch.errors import InputError
+
+PAPER_TRIALS = 5
+
+
+@functools.cache
+def _numbers() -> pd.DataFrame:
+    with (files("largebatch.analysis") / "paper_numbers.csv").open(encoding="utf-8") as stream:
+        return pd.read_csv(stream)
+
+
+def published(network: str | None = None, table: int | None = None) -> pd.DataFrame:
+    """Return the paper's numbers.
+
+    Args:
+        network: F1, F2, C1, C2, C3 or C4; None for all.
+        table: 2 (accuracies in percent), 3 (sharpness, full space) or 4 (random subspaces of
+            dimension 100); None for all.
+
+    Returns:
+        A frame with the columns table, network, quantity (training_accuracy, testing_accuracy,
+        sharpness_full, sharpness_subspace), epsilon (NaN for accuracies), method (SB, LB), mean,
+        std, unit.
+
+    Raises:
+        InputError: a network or table that the paper does not have.
+    """
+    numbers = _numbers()
+    for name, value in (("network", network), ("table", table)):
+        known = numbers[name].unique().tolist()
+        if value is not None and value not in known:
+            choices = ", ".join(str(choice) for choice in known)
+            raise InputError(f"{name}: the paper has no {value!r}; one of {choices}")
+        if value is not None:
+            numbers = numbers[numbers[name] == value]
+    return numbers.reset_index(drop=True)

@@ -1,0 +1,225 @@
+"""Tables as people read them: rounded, mean and spread in one cell, plain column titles."""
+
+import math
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+EMPTY = "–"
+QUANTITIES = {
+    "training_accuracy": "training accuracy, %",
+    "testing_accuracy": "testing accuracy, %",
+    "sharpness_full": "sharpness, full space, %",
+    "sharpness_subspace": "sharpness, subspace, %",
+}
+
+
+def decimals(value: float, digits: int = 3) -> int:
+    """Return how many decimals show `value` with `digits` significant digits (0 to 8)."""
+    if not math.isfinite(value) or value == 0:
+        return digits - 1
+    return min(8, max(0, digits - 1 - math.floor(math.log10(abs(value)))))
+
+
+def number(value, places: int | None = None) -> str:
+    """Return a number as text: `places` decimals, or three significant digits; empty ones as –."""
+    if value is None or pd.isna(value):
+        return EMPTY
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "no"
+    if isinstance(value, (int, np.integer)):
+        return f"{value:,}"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value != 0 and (abs(value) < 1e-5 or abs(value) >= 1e7):
+        return f"{value:.2e}"
+    return f"{value:,.{decimals(value) if places is None else places}f}"
+
+
+def plus_minus(mean, std, places: int | None = None) -> str:
+    """Return `mean ± std`, both with the decimals that the mean asks for; one value has no ±."""
+    if pd.isna(mean):
+        return EMPTY
+    places = decimals(mean) if places is None else places
+    shown = number(mean, places)
+    return shown if pd.isna(std) else f"{shown} ± {number(std, places)}"
+
+
+def interval(value, low, high, places: int | None = None) -> str:
+    """Return `value [low, high]`; without an interval the value alone."""
+    if pd.isna(value):
+        return EMPTY
+    places = decimals(value) if places is None else places
+    shown = number(value, places)
+    return shown if pd.isna(low) else f"{shown} [{number(low, places)}, {number(high, places)}]"
+
+
+def present(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table of `make_tables`, or the claims, as text with readable titles.
+
+    Args:
+        name: table1 ... table4, distances, convergence, failures, paper or claims.
+        frame: the table. An unknown name only gets its numbers rounded.
+    """
+    if frame.empty:
+        return pd.DataFrame()
+    rows = [LAYOUTS.get(name, _plain)(row) for _, row in frame.iterrows()]
+    return pd.DataFrame(rows)
+
+
+def to_markdown(frame: pd.DataFrame) -> str:
+    """Return a frame as a Markdown table; numbers get three significant digits.
+
+    Args:
+        frame: text as `present` gives it, or raw numbers. One without rows gives `(none)`.
+    """
+    if frame.empty:
+        return "(none)\n"
+    rows = [[number(cell).replace("|", "\\|") for cell in row] for row in frame.to_numpy(object)]
+    # Cells are not padded: a changed number changes its own line and no other.
+    rule = ["--:" if _numeric(cells) else ":--" for cells in zip(*rows, strict=True)]
+    lines = [[str(name) for name in frame.columns], rule, *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _numeric(cells) -> bool:
+    """Return whether the cells are numbers, `1.0 ± 0.1` and intervals: no word in them."""
+    return all(re.search("[A-Za-z]", cell) is None for cell in cells)
+
+
+def _count(value) -> str:
+    return EMPTY if pd.isna(value) else number(value, 0)
+
+
+def _plain(row) -> dict:
+    return {name.replace("_", " "): number(value) for name, value in row.items()}
+
+
+def _table1(row) -> dict:
+    return {
+        "network": row["network"],
+        "type": row["type"],
+        "architecture": row["architecture"],
+        "data": row["dataset"],
+        "input": row["input_shape"],
+        "classes": _count(row["classes"]),
+        "training samples": _count(row["train_samples"]),
+        "testing samples": _count(row["test_samples"]),
+        "parameters": _count(row["parameters"]),
+        "batch norm": row["batchnorm"],
+        "SB batch": _count(row["sb_batch_size"]),
+        "LB batch": f"{_count(row['lb_batch_size'])} ({number(row['lb_percent'])}%)",
+    }
+
+
+def _trials(row) -> str:
+    sb, lb = _count(row["sb_trials"]), _count(row["lb_trials"])
+    return sb if sb == lb else f"{sb} SB, {lb} LB"
+
+
+def _table2(row) -> dict:
+    return {
+        "network": row["network"],
+        "quantity": QUANTITIES[row["quantity"]],
+        "SB": plus_minus(row["sb_mean"], row["sb_std"], 2),
+        "LB": plus_minus(row["lb_mean"], row["lb_std"], 2),
+        "SB − LB [95%]": interval(row["gap"], row["gap_low"], row["gap_high"], 2),
+        "trials": _trials(row),
+    }
+
+
+def _sharpness(row) -> dict:
+    cells = {"network": row["network"], "ε": f"{row['epsilon']:g}"}
+    subspace = "sb_draw_std" in row
+    if subspace:
+        cells["dimension"], cells["draws"] = _count(row["dimension"]), _count(row["draws"])
+    for method in ("sb", "lb"):
+        cells[method.upper()] = plus_minus(row[f"{method}_mean"], row[f"{method}_std"])
+        if subspace:
+            cells[f"{method.upper()} spread over draws"] = number(row[f"{method}_draw_std"])
+    cells["LB / SB [95%]"] = interval(row["ratio"], row["ratio_low"], row["ratio_high"])
+    for method in ("sb", "lb"):
+        title = f"{method.upper()}, paper's solver"
+        cells[title] = plus_minus(row[f"{method}_paper_mean"], row[f"{method}_paper_std"])
+        stalled, measured = row[f"{method}_paper_stalled"], row[f"{method}_paper_measured"]
+        if stalled:
+            cells[title] += f" ({_count(stalled)} of {_count(measured)} stalled)"
+    return cells | {"trials": _trials(row)}
+
+
+def _distances(row) -> dict:
+    span = f"{number(row['ratio_min'])} to {number(row['ratio_max'])}"
+    return {
+        "network": row["network"],
+        "SB: ‖x_s − x0‖": plus_minus(row["sb_mean"], row["sb_std"]),
+        "LB: ‖x_l − x0‖": plus_minus(row["lb_mean"], row["lb_std"]),
+        "SB / LB, geometric mean [95%]": interval(
+            row["ratio"], row["ratio_low"], row["ratio_high"]
+        ),
+        "SB / LB, mean ± std": plus_minus(row["ratio_mean"], row["ratio_std"]),
+        "range": span if pd.notna(row["ratio_min"]) else EMPTY,
+        "pairs": _count(row["pairs"]),
+    }
+
+
+def _convergence(row) -> dict:
+    late = f"{100 * row['late_share_median']:.3f}% / {100 * row['late_share_max']:.3f}%"
+    return {
+        "network": row["network"],
+        "method": row["method"].upper(),
+        "trials": _count(row["trials"]),
+        "epochs": _count(row["epochs"]),
+        "final training loss, median / max": f"{row['final_loss_median']:.2e} / "
+        f"{row['final_loss_max']:.2e}",
+        "decrease in the last 10% of epochs, median / max": late,
+        "loss per epoch there, median": f"{row['late_slope_median']:.1e}",
+        f"under {100 * row['threshold']:g}%": number(bool(row["ceased"])),
+    }
+
+
+def _paper(row) -> dict:
+    places = 2 if row["table"] == 2 else None
+    return {
+        "network": row["network"],
+        "paper's": row["paper_network"],
+        "quantity": QUANTITIES[row["quantity"]],
+        "ε": EMPTY if pd.isna(row["epsilon"]) else f"{row['epsilon']:g}",
+        "method": row["method"].upper(),
+        "ours": plus_minus(row["ours_mean"], row["ours_std"], places),
+        "trials": _count(row["ours_trials"]),
+        "paper": plus_minus(row["paper_mean"], row["paper_std"], 2),
+        "difference": number(row["difference"], places),
+        "in standard deviations": number(row["standardized_difference"], 1),
+    }
+
+
+def _claims(row) -> dict:
+    effect = interval(row["effect"], row["low"], row["high"])
+    unit = f" {row['unit']}" if row["unit"] and effect != EMPTY else ""
+    named = f"{row['effect_name']}: {effect}{unit}" if effect != EMPTY else EMPTY
+    return {
+        "claim": _count(row["claim"]),
+        "statement": row["statement"],
+        "network": row["network"],
+        "verdict": row["verdict"],
+        "effect [95%]": named,
+        "trials": _count(row["trials"]),
+        "paper": row["paper"],
+        "basis": row["basis"],
+    }
+
+
+LAYOUTS: dict[str, Callable] = {
+    "table1": _table1,
+    "table2": _table2,
+    "table3": _sharpness,
+    "table4": _sharpness,
+    "distances": _distances,
+    "convergence": _convergence,
+    "paper": _paper,
+    "claims": _claims,
+}

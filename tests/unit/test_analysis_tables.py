@@ -1,0 +1,201 @@
+import io
+import math
+
+import pandas as pd
+import pytest
+from frames import make_frames, make_settings
+
+from largebatch.analysis import make_tables, present, published, to_markdown
+from largebatch.analysis.comparison import standardized_difference
+from largebatch.analysis.convergence import last_decrease
+from largebatch.analysis.present import interval, number, plus_minus
+from largebatch.errors import InputError
+
+SETTINGS = make_settings(("F1",))
+
+
+def put(frame, column, values, **where):
+    """Write `values` into the rows of `frame` that match `where`, in their order."""
+    chosen = pd.Series(True, index=frame.index)
+    for key, value in where.items():
+        chosen &= frame[key] == value
+    frame.loc[chosen, column] = values
+
+
+@pytest.fixture
+def frames():
+    return make_frames(("F1",), trials=3)
+
+
+def test_accuracy_means_spread_and_paired_gap(frames):
+    put(frames["runs"], "test_accuracy", [70.0, 72.0, 74.0], method="sb")
+    put(frames["runs"], "test_accuracy", [60.0, 61.0, 62.0], method="lb")
+    row = make_tables(frames, SETTINGS)["table2"].set_index("quantity").loc["testing_accuracy"]
+    assert (row.sb_mean, row.sb_std, row.sb_trials) == (72, 2, 3)
+    assert (row.lb_mean, row.lb_std, row.lb_trials) == (61, 1, 3)
+    half = 4.302652730 / math.sqrt(3)  # gaps 10, 11, 12: s = 1, t(2) = 4.30
+    assert (row.gap, row.gap_low, row.gap_high) == pytest.approx((11, 11 - half, 11 + half))
+
+
+def test_a_diverged_run_leaves_its_pair_but_not_the_other_method():
+    frames = make_frames(("F1",), trials=3, diverged=[("F1", "lb", 1)])
+    put(frames["runs"], "test_accuracy", [70.0, 72.0, 74.0], method="sb")
+    put(frames["runs"], "test_accuracy", [60.0, math.nan, 62.0], method="lb")
+    tables = make_tables(frames, SETTINGS)
+    row = tables["table2"].set_index("quantity").loc["testing_accuracy"]
+    assert (row.sb_mean, row.sb_trials, row.lb_mean, row.lb_trials) == (72, 3, 61, 2)
+    assert (row.gap, row.pairs) == (11, 2)
+    failure = tables["failures"].iloc[0]
+    assert (failure.network, failure.method, failure.trial) == ("F1", "lb", 1)
+    assert "NaN at epoch 11" in failure.message
+
+
+def test_no_failures_is_an_empty_table_with_columns(frames):
+    failures = make_tables(frames, SETTINGS)["failures"]
+    assert failures.empty
+    assert "message" in failures
+
+
+def test_full_sharpness_with_both_solvers(frames):
+    table = frames["sharpness"]
+    final = {"space": "full", "epsilon": 0.001, "solver": "best"}
+    trajectory = table["epoch"].notna()
+    frames["sharpness"] = table = table[~trajectory].reset_index(drop=True)
+    put(table, "sharpness", [1.0, 2.0, 3.0], method="sb", **final)
+    put(table, "sharpness", [2.0, 8.0, 24.0], method="lb", **final)
+    put(table, "stalled", [True, False, True], method="lb", **final | {"solver": "paper"})
+    row = make_tables(frames, SETTINGS)["table3"].iloc[0]
+    assert (row.epsilon, row.sb_mean, row.sb_std) == (0.001, 2, 1)
+    assert row.ratio == pytest.approx(4)  # geometric mean of 2, 4, 8
+    spread = math.exp(4.302652730 * math.log(2) / math.sqrt(3))
+    assert (row.ratio_low, row.ratio_high) == pytest.approx((4 / spread, 4 * spread))
+    assert (row.lb_paper_stalled, row.lb_paper_measured, row.sb_paper_stalled) == (2, 3, 0)
+
+
+def test_trajectory_and_sweep_rows_stay_out_of_table3(frames):
+    before = make_tables(frames, SETTINGS)["table3"]
+    table = frames["sharpness"]
+    elsewhere = table["epoch"].notna() | ~table["method"].isin(["sb", "lb"])
+    assert elsewhere.any()
+    frames["sharpness"] = table[~elsewhere]
+    pd.testing.assert_frame_equal(make_tables(frames, SETTINGS)["table3"], before)
+
+
+def test_subspace_value_is_the_mean_over_draws_and_their_spread_stands_beside_it():
+    frames = make_frames(("F1",), trials=2, draws=2)
+    sb = {"method": "sb", "space": "subspace", "epsilon": 0.001, "solver": "best"}
+    put(frames["sharpness"], "sharpness", [1.0, 3.0, 4.0, 4.0], **sb)
+    row = make_tables(frames, SETTINGS)["table4"].iloc[0]
+    assert (row.sb_mean, row.sb_trials, row.draws, row.dimension) == (3, 2, 2, 100)
+    assert row.sb_std == pytest.approx(math.sqrt(2))  # of the runs' means 2 and 4
+    assert row.sb_draw_std == pytest.approx(1)  # variances 2 and 0, root of their mean
+
+
+def test_distances(frames):
+    put(frames["runs"], "distance", [4.0, 16.0, 64.0], method="sb")
+    put(frames["runs"], "distance", [2.0, 4.0, 8.0], method="lb")
+    row = make_tables(frames, SETTINGS)["distances"].iloc[0]
+    assert row.sb_mean == 28
+    assert (row.ratio, row.ratio_mean, row.ratio_min, row.ratio_max) == pytest.approx(
+        (4, 14 / 3, 2, 8)
+    )
+
+
+def test_last_decrease():
+    losses = [2.0, *[1.0] * 18, 0.9, 0.8]  # 20 epochs: the last two, from 1.0 to 0.8
+    share, slope = last_decrease(losses)
+    assert share == pytest.approx(0.2 / 1.2)
+    assert slope == pytest.approx(-0.1)
+
+
+def test_convergence_needs_every_trial_to_have_ceased(frames):
+    ceased = make_tables(frames, SETTINGS)["convergence"].set_index("method")["ceased"]
+    assert ceased.to_dict() == {"sb": True, "lb": True}
+    put(frames["history"], "train_loss", 1.0, method="lb", trial=2)
+    put(frames["history"], "train_loss", 0.9, method="lb", trial=2, epoch=30)
+    row = make_tables(frames, SETTINGS)["convergence"].set_index("method").loc["lb"]
+    assert row.late_share_max == 1
+    assert not row.ceased
+
+
+def test_paper_numbers():
+    row = published("C2", 3).set_index(["epsilon", "method"]).loc[(1e-3, "LB")]
+    assert (row["mean"], row["std"]) == (925.32, 38.29)
+    assert len(published()) == 6 * 12
+    with pytest.raises(InputError, match="network: the paper has no 'F3'; one of F1, F2"):
+        published("F3")
+
+
+def test_standardized_difference():
+    assert standardized_difference(5, 3, 1, 4) == pytest.approx(4 / math.sqrt(12.5))
+    assert math.isnan(standardized_difference(5, math.nan, 1, 4))
+    assert math.isnan(standardized_difference(5, 0, 1, 0))
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_difference_to_the_paper_only_on_the_same_data(frames, same):
+    put(frames["runs"], "test_accuracy", [98.0, 98.2, 98.4], method="sb")
+    settings = SETTINGS | {"same_data_as_paper": {"F1": same}}
+    table = make_tables(frames, settings)["paper"]
+    assert len(table) == 12
+    row = table[(table["quantity"] == "testing_accuracy") & (table["method"] == "sb")].iloc[0]
+    assert (row.ours_mean, row.paper_mean) == pytest.approx((98.2, 98.03))
+    assert math.isnan(row.difference) is not same
+    if same:
+        assert row.difference == pytest.approx(0.17)
+        assert row.standardized_difference == pytest.approx(
+            0.17 / math.sqrt((0.2**2 + 0.07**2) / 2)
+        )
+
+
+def test_paper_table_without_a_counterpart_is_empty(frames):
+    assert make_tables(frames, SETTINGS | {"paper_network": {"F1": None}})["paper"].empty
+
+
+def test_one_trial_gives_values_without_spread():
+    tables = make_tables(make_frames(("F1",), trials=1), SETTINGS)
+    row = tables["table3"].iloc[0]
+    assert row.sb_mean > 0
+    assert all(math.isnan(row[name]) for name in ("sb_std", "ratio_low", "ratio_high"))
+    assert "±" not in to_markdown(present("table2", tables["table2"]))
+
+
+def test_tables_survive_csv(frames):
+    again = {}
+    for name, frame in frames.items():
+        again[name] = pd.read_csv(io.StringIO(frame.to_csv(index=False)))
+    expected = make_tables(frames, SETTINGS)
+    for name, table in make_tables(again, SETTINGS).items():
+        pd.testing.assert_frame_equal(table, expected[name], check_dtype=False)
+
+
+def test_unmeasured_tables_have_a_header_and_render(frames):
+    tables = make_tables({"networks": frames["networks"]}, SETTINGS)
+    for name, table in tables.items():
+        assert len(table.columns), name
+        assert to_markdown(present(name, table))
+
+
+def test_numbers_as_text():
+    assert plus_minus(205.14, 69.52) == "205 ± 70"
+    assert plus_minus(0.0123456, 0.0002) == "0.0123 ± 0.0002"
+    assert plus_minus(97.812, math.nan, 2) == "97.81"
+    assert interval(4.0, 2.0, 8.0) == "4.00 [2.00, 8.00]"
+    assert interval(4.0, math.nan, math.nan) == "4.00"
+    assert [number(value) for value in (None, True, 1234567, math.inf, 1e-9)] == [
+        "–",
+        "yes",
+        "1,234,567",
+        "∞",
+        "1.00e-09",
+    ]
+
+
+def test_present_combines_and_markdown_aligns(frames):
+    put(frames["runs"], "test_accuracy", [70.0, 72.0, 74.0], method="sb")
+    shown = present("table2", make_tables(frames, SETTINGS)["table2"])
+    assert shown.loc[1, "SB"] == "72.00 ± 2.00"
+    lines = to_markdown(shown).splitlines()
+    assert lines[0].startswith("| network | quantity | SB | LB |")
+    assert lines[1] == "| :-- | :-- | --: | --: | --: | --: |"
+    assert len(lines) == 4
