@@ -3,6 +3,7 @@ import math
 
 import pandas as pd
 import pytest
+from frame_edits import put
 from frames import make_frames, make_settings
 
 from largebatch.analysis import make_tables, present, published, to_markdown
@@ -12,14 +13,6 @@ from largebatch.analysis.present import interval, number, plus_minus
 from largebatch.errors import InputError
 
 SETTINGS = make_settings(("F1",))
-
-
-def put(frame, column, values, **where):
-    """Write `values` into the rows of `frame` that match `where`, in their order."""
-    chosen = pd.Series(True, index=frame.index)
-    for key, value in where.items():
-        chosen &= frame[key] == value
-    frame.loc[chosen, column] = values
 
 
 @pytest.fixture
