@@ -1,0 +1,39 @@
+"""The paper's solver, literally: ten iterations of L-BFGS-B (Sec. 2.2.2) by SciPy."""
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+from torch import Tensor
+
+from largebatch.landscape.objective import Evaluator
+
+OPTIONS = {"maxiter": 10, "ftol": 0.0, "gtol": 0.0, "maxls": 20, "maxfun": 10**6}
+
+
+def solve(evaluator: Evaluator) -> tuple[float, Tensor, int, str]:
+    """Return f and y of SciPy's final iterate on -f from y = 0, its iterations and its message.
+
+    No tolerance stops it early; close to a minimizer, where the gradient is tiny and -f concave,
+    it may still end where it began.
+    """
+    bounds = evaluator.bounds
+    upper = bounds.double().cpu().numpy()
+    last: tuple[np.ndarray, float, np.ndarray] | None = None
+
+    def negative(y: np.ndarray) -> tuple[float, np.ndarray]:
+        nonlocal last
+        if not y.any():
+            value, gradient = evaluator.base, evaluator.base_gradient
+        else:
+            value, gradient = evaluator.at(torch.from_numpy(y).to(bounds))
+        return -value, -gradient.double().cpu().numpy()
+
+    result = minimize(
+        negative,
+        np.zeros_like(upper),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=np.stack([-upper, upper], axis=1),
+        options=OPTIONS,
+    )
+    return -float(result.fun), torch.from_numpy(result.x).to(bounds), result.nit, result.message

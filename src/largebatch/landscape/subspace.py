@@ -1,0 +1,157 @@
+"""The matrix A of Metric 2.1: the identity, random columns, or a given matrix."""
+
+import operator
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from largebatch.seeding import derive_seed, torch_generator
+
+ROWS = 1024  # rows of A drawn from one seed; changing it changes every random subspace
+HOLD_BYTES = 2**30  # a larger A is regenerated from its seed instead of held
+
+
+class FullSpace:
+    """A = I: y has the shape of x."""
+
+    def lift(self, y: Tensor) -> Tensor:
+        return y
+
+    def pull(self, gradient: Tensor) -> Tensor:
+        return gradient
+
+    def coordinates(self, x: Tensor) -> Tensor:
+        return x
+
+
+class Subspace:
+    """The columns of A, shape (n, p), seen through consecutive blocks of rows.
+
+    Args:
+        dimension: p.
+    """
+
+    def __init__(self, dimension: int):
+        self.dimension = dimension
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield (rows, A[rows]) over all rows, in x's dtype and on its device."""
+        raise NotImplementedError
+
+    def lift(self, y: Tensor) -> Tensor:
+        """Return A y, shape (n,)."""
+        return torch.cat([block @ y for _, block in self.blocks()])
+
+    def pull(self, gradient: Tensor) -> Tensor:
+        """Return A^T g, shape (p,)."""
+        total = gradient.new_zeros(self.dimension, dtype=torch.float64)
+        for rows, block in self.blocks():
+            total += block.T @ gradient[rows]
+        return total.to(gradient.dtype)
+
+    def coordinates(self, x: Tensor) -> Tensor:
+        """Return A+ x = (A^T A)^-1 A^T x in float64, shape (p,).
+
+        Raises:
+            ValueError: the columns of A are linearly dependent.
+        """
+        gram = torch.zeros(self.dimension, self.dimension, dtype=torch.float64, device=x.device)
+        moment = gram.new_zeros(self.dimension)
+        for rows, block in self.blocks():
+            block = block.double()
+            gram += block.T @ block
+            moment += block.T @ x[rows].double()
+        norms = gram.diagonal().sqrt()
+        if not bool((norms > 0).all()):
+            raise ValueError("subspace: a column of A is zero; columns must be independent")
+        scaled = gram / norms / norms[:, None]
+        smallest = float(torch.linalg.eigvalsh(scaled)[0])
+        if smallest < self.dimension * 1e-14:
+            raise ValueError("subspace: the columns of A are linearly dependent")
+        return torch.linalg.solve(scaled, moment / norms) / norms
+
+
+class RandomSubspace(Subspace):
+    """A with independent N(0, 1) entries that depend on the seed only.
+
+    Rows are drawn in float32 on the CPU in fixed units, each from its own seed, and then cast: so
+    neither the number of rows, the dtype, the device nor `hold_bytes` changes an entry.
+
+    Args:
+        seed: in [0, 2**63).
+        x: gives n, dtype and device.
+        dimension: p.
+        hold_bytes: A is kept in memory up to this size, else regenerated at each use.
+    """
+
+    def __init__(self, seed: int, x: Tensor, dimension: int, hold_bytes: int = HOLD_BYTES):
+        super().__init__(dimension)
+        self.seed, self.size = seed, x.numel()
+        self.dtype, self.device = x.dtype, x.device
+        self.held = None
+        if self.size * dimension * x.element_size() <= hold_bytes:
+            self.held = torch.cat([block for _, block in self.blocks()])
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        if self.held is not None:
+            yield slice(0, self.size), self.held
+            return
+        for unit, start in enumerate(range(0, self.size, ROWS)):
+            generator = torch_generator(derive_seed(self.seed, "rows", unit))
+            rows = torch.randn(ROWS, self.dimension, generator=generator, dtype=torch.float32)
+            rows = rows[: self.size - start].to(self.device, self.dtype)
+            yield slice(start, start + len(rows)), rows
+
+
+class GivenSubspace(Subspace):
+    """A given matrix A, shape (n, p)."""
+
+    def __init__(self, matrix: Tensor):
+        super().__init__(matrix.shape[1])
+        self.matrix = matrix
+
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        yield slice(0, len(self.matrix)), self.matrix
+
+
+def draw_seed(generator: torch.Generator) -> int:
+    """Return an integer in [0, 2**63 - 1) from `generator`."""
+    return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
+
+
+def make_space(subspace: int | Tensor | None, x: Tensor, seed: int) -> FullSpace | Subspace:
+    """Return A as asked for by the `subspace` argument of `sharpness`.
+
+    Args:
+        subspace: None (A = I), a dimension 1..n (random columns from `seed`), or A itself.
+        x: the point, shape (n,).
+        seed: of the random columns.
+
+    Raises:
+        ValueError: a dimension out of range or not an integer; a matrix of another shape, of
+            another type than float, or with entries that are not finite.
+    """
+    if subspace is None:
+        return FullSpace()
+    if isinstance(subspace, Tensor) and subspace.dim() > 0:
+        return GivenSubspace(_check_matrix(subspace, x))
+    wrong = f"subspace: {subspace!r}; None, an integer from 1 to {x.numel()}, or a tensor (n, p)"
+    try:
+        dimension = operator.index(subspace)
+    except TypeError as error:
+        raise ValueError(wrong) from error
+    if isinstance(subspace, bool) or not 1 <= dimension <= x.numel():
+        raise ValueError(wrong)
+    return RandomSubspace(seed, x, dimension)
+
+
+def _check_matrix(matrix: Tensor, x: Tensor) -> Tensor:
+    shape, n = tuple(matrix.shape), x.numel()
+    if len(shape) != 2 or shape[0] != n or not 1 <= shape[1] <= n:
+        raise ValueError(f"subspace: shape {shape}; A must be ({n}, p) with p from 1 to {n}")
+    if not matrix.is_floating_point():
+        raise ValueError(f"subspace: {matrix.dtype}; A must be a float tensor")
+    if not bool(torch.isfinite(matrix).all()):
+        raise ValueError("subspace: A contains NaN or infinite entries; all must be finite")
+    return matrix.detach().to(x.device, x.dtype)
