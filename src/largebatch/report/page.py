@@ -2,6 +2,7 @@
 
 import base64
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def render(content: dict[str, Any]) -> str:
     return environment.get_template("template.html.j2").render(
         study=content["study"],
         title=content["title"],
-        headline=[line for line in content["headline"].split("\n") if line.strip()],
+        headline=_sentences(content["headline"]),
         claims=_claims(content["claims"]),
         badges=BADGES,
         sketch=figures.pop(SKETCH, None),
@@ -82,11 +83,15 @@ def cell(value: Any) -> str:
         return f"{value:,}"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    size = abs(value)
+    size = abs(float(f"{value:.3g}"))  # rounded first: 0.9999 has the decimals of 1.00
     if size != 0 and (size < 1e-4 or size >= 1e6):
         return f"{value:.2e}".replace("-", "−")
     places = 2 if size == 0 else min(6, max(0, 2 - math.floor(math.log10(size))))
     return f"{value:,.{places}f}".replace("-", "−")
+
+
+def _sentences(text: str) -> list[str]:
+    return [part for part in re.split(r"(?<=[.!?])\s+(?=[A-Z])|\n+", text.strip()) if part]
 
 
 def _figure(figure: dict) -> dict:
