@@ -31,7 +31,8 @@ def render(content: dict[str, Any]) -> str:
             `claims`: DataFrame of verdicts, a row a claim and network (columns claim, statement,
             network, verdict, effect, effect_name, unit, low, high, trials, paper, basis);
             `figures`: list of {"name", "title", "caption", "svg"};
-            `tables`: list of {"name", "title", "caption", "frame"}, frames ready for display;
+            `tables`: list of {"name", "title", "caption", "frame"}, frames ready for display
+            (titles by name are in `TITLES`);
             `failures`: DataFrame of diverged runs (network, method, trial, message), maybe empty;
             `settings_yaml`: the study's configuration as text;
             `provenance`: {section: list of (key, value)}.
@@ -52,7 +53,7 @@ def render(content: dict[str, Any]) -> str:
     environment.filters["cell"] = cell
     figures = {figure["name"]: _figure(figure) for figure in content["figures"]}
     tables = {table["name"]: _table(table) for table in content["tables"]}
-    return environment.get_template("template.html.j2").render(
+    page = environment.get_template("template.html.j2").render(
         study=content["study"],
         title=content["title"],
         headline=_sentences(content["headline"]),
@@ -69,6 +70,7 @@ def render(content: dict[str, Any]) -> str:
         provenance=content["provenance"],
         version=largebatch.__version__,
     )
+    return page.lstrip()
 
 
 def cell(value: Any) -> str:
