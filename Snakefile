@@ -21,10 +21,22 @@ if not workflow.overwrite_configfiles:
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/sharpness.smk"
+include: "workflow/rules/interpolation.smk"
+include: "workflow/rules/analysis.smk"
+include: "workflow/rules/report.smk"
+
+
+report: "workflow/report/workflow.rst"
 
 
 rule all:
     default_target: True
     localrule: True
+    message:
+        f"The study {STUDY} is complete: {REPORTS}/index.html"
     input:
-        [f"{paths.run(STUDY, r.network, r.method, r.trial)}/run.json" for r in plan.runs(CONFIG)],
+        f"{REPORTS}/index.html",
+        f"{REPORTS}/claims.md",
+        expand(f"{REPORTS}/tables/{{name}}.md", name=TABLES),
+        expand(f"{REPORTS}/figures/{{name}}.{{kind}}", name=FIGURE_TABLES, kind=["png", "pdf"]),

@@ -6,6 +6,7 @@ The Snakefile and the stage that gathers results both ask here, so they cannot d
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from largebatch import paths
 from largebatch.seeding import derive_seed
 
 MAIN = ("sb", "lb")
@@ -77,3 +78,52 @@ def keeps_epochs(config: dict, network: str, method: str, trial: int) -> bool:
 def figure_trial(config: dict, network: str) -> int:
     """The "one randomly chosen trial pair" of Figures 3 and 7, drawn from the study's seed."""
     return derive_seed(config["seed"], network, "figure trial") % config["trials"]
+
+
+def headline(config: dict) -> float:
+    """The epsilon of the figures and claims: the first one."""
+    return config["sharpness"]["epsilons"][0]
+
+
+def measurements(config: dict, run: Run) -> list[tuple[str, float]]:
+    """Return (space, epsilon) of every sharpness measurement of a run's last iterate."""
+    if run.role != "main":
+        return [("full", headline(config))]
+    epsilons = config["sharpness"]["epsilons"]
+    return [(space, epsilon) for space in ("full", "subspace") for epsilon in epsilons]
+
+
+def records(config: dict) -> Iterator[str]:
+    """Yield the provenance records of all jobs that compute numbers."""
+    study = config["study"]
+    for dataset in dict.fromkeys(entry["dataset"] for entry in config["networks"].values()):
+        yield f"{paths.data(dataset)}/provenance.json"
+    for r in runs(config):
+        where = (study, r.network, r.method, r.trial)
+        yield f"{paths.run(*where)}/provenance.json"
+        for space in dict.fromkeys(space for space, _ in measurements(config, r)):
+            yield f"{paths.sharpness(*where)}/{space}.provenance.json"
+    for r in trajectories(config):
+        folder = paths.sharpness(study, r.network, r.method, r.trial)
+        yield f"{folder}/trajectory.provenance.json"
+    for network in config["networks"]:
+        for trial in range(config["trials"]):
+            yield f"results/{study}/interpolation/{network}/trial{trial}.provenance.json"
+
+
+def results(config: dict) -> Iterator[str]:
+    """Yield the files that stage `gather` reads, besides the provenance records."""
+    study = config["study"]
+    for r in runs(config):
+        where = (study, r.network, r.method, r.trial)
+        yield f"{paths.run(*where)}/run.json"
+        yield f"{paths.run(*where)}/history.csv"
+        for space, epsilon in measurements(config, r):
+            yield f"{paths.sharpness(*where)}/{paths.measurement(space, epsilon)}"
+    for r in trajectories(config):
+        folder = paths.sharpness(study, r.network, r.method, r.trial)
+        yield f"{folder}/{paths.measurement('trajectory', headline(config))}"
+    for network in config["networks"]:
+        for path in PATHS:
+            for trial in range(config["trials"]):
+                yield paths.interpolation(study, network, path, trial)

@@ -17,6 +17,8 @@ except InputError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}")
 
 STUDY = CONFIG["study"]
+# What the report shows; paths of this machine and who computes are no part of the study.
+PUBLIC_CONFIG = {k: v for k, v in CONFIG.items() if k not in ("mirror", "downloads", "device")}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
 HEADLINE = EPSILONS[0]
 # The interpreter that runs Snakemake also runs the jobs, whether or not its venv is activated.
@@ -40,3 +42,24 @@ def network(wildcards):
 
 def arrays(wildcards):
     return f"{paths.data(network(wildcards)['dataset'])}/arrays.safetensors"
+
+
+TITLES = {
+    "claims": "The verdict on the ten claims",
+    "figure_gap": "The claim at a glance",
+    "figure1": "Figure 1. Flat and sharp minima (sketch)",
+    "figure2": "Figure 2. Accuracy during training",
+    "figure3": "Figure 3. On the line between both solutions",
+    "figure4": "Figure 4. Accuracy and sharpness against batch size",
+    "figure5": "Figure 5. Large batches after a small-batch start",
+    "figure6": "Figure 6. Sharpness against loss during training",
+    "figure7": "Figure 7. On a curve between both solutions",
+    "table1": "Table 1. Networks and data",
+    "table2": "Table 2. Accuracy",
+    "table3": "Table 3. Sharpness in the full space",
+    "table4": "Table 4. Sharpness in random subspaces",
+    "distances": "Distances from the starting point",
+    "convergence": "Has the training loss ceased to improve?",
+    "failures": "Runs that failed",
+    "paper": "Beside the paper",
+}

@@ -48,6 +48,7 @@ rule train:
         provenance=f"{RUN}/provenance.json",
     params:
         spec=train_spec,
+        start="",
     wildcard_constraints:
         method=r"sb|lb|b\d+",
     log:
@@ -59,7 +60,7 @@ rule train:
         gpu=1,
     shell:
         LARGEBATCH + " train --spec {params.spec:q} --threads {threads}"
-        " --in data={input.data:q}"
+        " --in data={input.data:q} {params.start}"
         " --out start={output.start:q} final={output.final:q} history={output.history:q}"
         " run={output.run:q} epochs={output.epochs:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
@@ -73,7 +74,8 @@ use rule train as train_warm with:
         data=arrays,
         start_epochs=paths.run(STUDY, "{network}", "sb", "{trial}") + "/epochs",
         code=code("stages.train"),
+    params:
+        spec=train_spec,
+        start=lambda w, input: f"start_epochs={shlex_quote(input.start_epochs)}",
     wildcard_constraints:
         method=r"warm\d+",
-    log:
-        f"logs/{STUDY}/train/{{network}}/{{method}}/trial{{trial}}.log",

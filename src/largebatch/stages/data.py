@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from largebatch import data
+from largebatch.data.arrays import save
+from largebatch.data.registry import prepare
 
 
 def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
@@ -13,7 +14,5 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         spec: source, options, mirror (a folder or null; LARGEBATCH_MIRROR where null), downloads.
     """
     mirror = spec.get("mirror") or os.environ.get("LARGEBATCH_MIRROR") or None
-    arrays = data.prepare(
-        spec["source"], spec["options"], mirror=mirror, downloads=spec["downloads"]
-    )
-    data.save(arrays, Path(outputs["arrays"]).parent)
+    arrays = prepare(spec["source"], spec["options"], mirror=mirror, downloads=spec["downloads"])
+    save(arrays, Path(outputs["arrays"]).parent)

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from largebatch import data, networks, paths, training
+from largebatch import networks, paths, training
+from largebatch.data.arrays import load
 from largebatch.errors import InputError
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
@@ -26,7 +27,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         outputs: start, final, history, run, epochs.
     """
     device = set_up_torch(spec["device"], threads)
-    arrays = data.load(inputs["data"], device=device)
+    arrays = load(inputs["data"], device=device)
     network = _network(spec, inputs, arrays).to(device)
     settings = training.TrainingSettings(
         batch_size=training.samples_per_batch(spec["batch_size"], len(arrays.train_targets)),

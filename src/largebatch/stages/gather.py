@@ -1,0 +1,116 @@
+"""Stage `gather`: all results of a study as tidy tables, which analysis and figures read."""
+
+import pandas as pd
+
+from largebatch import paths, plan
+from largebatch.storage import read_json, write_csv
+
+RUN_COLUMNS = [
+    *("batch_size", "status", "stop_reason", "message", "epochs", "steps"),
+    *("train_loss", "train_accuracy", "test_loss", "test_accuracy", "distance"),
+]
+NETWORK_COLUMNS = ["classes", "train_samples", "test_samples", "parameters"]
+SHARPNESS_COLUMNS = [
+    *("network", "method", "trial", "epoch", "space", "dimension", "draw", "epsilon", "solver"),
+    *("sharpness", "base", "maximum", "evaluations", "iterations", "at_bound", "stalled"),
+    "message",
+]
+
+
+def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
+    """Write networks, runs, history, sharpness, interpolation (a row an observation), provenance.
+
+    Files are found by their paths, which follow from the study's plan: thousands of them would not
+    fit on a command line.
+
+    Args:
+        spec: the study's name and the parts of its config that `plan` reads, and epsilons.
+        outputs: one path a table.
+    """
+    runs = list(plan.runs(spec))
+    folder = {r: paths.run(spec["study"], r.network, r.method, r.trial) for r in runs}
+    records = {r: read_json(f"{folder[r]}/run.json") for r in runs}
+    tables = {
+        "networks": _networks(spec, records),
+        "runs": pd.DataFrame([_run_row(r, record) for r, record in records.items()]),
+        "history": pd.concat([_labelled(r, pd.read_csv(f"{folder[r]}/history.csv")) for r in runs]),
+        "sharpness": pd.DataFrame(list(_sharpness(spec, runs)), columns=SHARPNESS_COLUMNS),
+        "interpolation": pd.concat(list(_interpolation(spec))),
+        "provenance": pd.DataFrame([_provenance(path) for path in plan.records(spec)]),
+    }
+    for name, table in tables.items():
+        write_csv(outputs[name], table)
+
+
+def _networks(spec: dict, records: dict) -> pd.DataFrame:
+    rows = []
+    for name, entry in spec["networks"].items():
+        small, large = (records[plan.Run(name, m, 0, "main")] for m in plan.MAIN)
+        rows.append(
+            {
+                "network": name,
+                "family": entry["family"],
+                "architecture": small["architecture"],
+                "dataset": entry["dataset"],
+                "input_shape": "x".join(str(size) for size in small["input_shape"]),
+                **{column: small[column] for column in NETWORK_COLUMNS},
+                "batchnorm": entry.get("batchnorm", "batch"),
+                "sb_batch_size": small["batch_size"],
+                "lb_batch_size": large["batch_size"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _run_row(r: plan.Run, record: dict) -> dict:
+    head = {"network": r.network, "method": r.method, "trial": r.trial, "role": r.role}
+    row = head | {column: record[column] for column in RUN_COLUMNS}
+    return row | {"warm_epochs": r.warm_epochs}
+
+
+def _labelled(r: plan.Run, table: pd.DataFrame) -> pd.DataFrame:
+    for position, column in enumerate(("network", "method", "trial")):
+        table.insert(position, column, getattr(r, column))
+    return table
+
+
+def _sharpness(spec: dict, runs: list[plan.Run]):
+    for r in runs:
+        for space, epsilon in plan.measurements(spec, r):
+            yield from _measured(spec, r, paths.measurement(space, epsilon))
+    for r in plan.trajectories(spec):
+        yield from _measured(spec, r, paths.measurement("trajectory", plan.headline(spec)))
+
+
+def _measured(spec: dict, r: plan.Run, file: str):
+    content = read_json(f"{paths.sharpness(spec['study'], r.network, r.method, r.trial)}/{file}")
+    head = {"network": r.network, "method": r.method, "trial": r.trial, "epoch": None}
+    head |= {key: content[key] for key in ("space", "dimension", "epsilon")}
+    for row in content["measurements"]:
+        yield head | row
+
+
+def _interpolation(spec: dict):
+    for network in spec["networks"]:
+        for path in plan.PATHS:
+            for trial in range(spec["trials"]):
+                table = pd.read_csv(paths.interpolation(spec["study"], network, path, trial))
+                for position, (column, value) in enumerate(
+                    {"network": network, "path": path, "trial": trial}.items()
+                ):
+                    table.insert(position, column, value)
+                yield table
+
+
+def _provenance(path: str) -> dict:
+    """One row a job: what the report sums up."""
+    record = read_json(path)
+    return {
+        "job": path.removeprefix("results/").removesuffix("provenance.json").strip("/."),
+        "stage": record["stage"],
+        "commit": record["commit"]["hash"],
+        "dirty": record["commit"]["dirty"],
+        **{f"version_{name}": value for name, value in record["versions"].items()},
+        **{f"device_{name}": value for name, value in record["device"].items()},
+        **{key: record[key] for key in ("threads", "started", "wall_seconds", "peak_memory_mb")},
+    }

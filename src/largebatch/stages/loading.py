@@ -1,0 +1,75 @@
+"""What several stages load: a checkpoint as a function of its flat weights, and runs' records."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from largebatch import landscape, networks
+from largebatch.data.arrays import Arrays
+from largebatch.errors import InputError
+from largebatch.storage import read_json, read_tensors
+
+
+def load_network(spec: dict, arrays: Arrays, path: str | Path) -> nn.Module:
+    """Return the network of a spec with a checkpoint's weights and buffers.
+
+    Raises:
+        InputError: a broken file, or weights of another network.
+    """
+    settings = networks.NetworkSettings(**spec["architecture"])
+    network = networks.build(settings, arrays.train_inputs.shape[1:], arrays.classes)
+    wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+    state = read_tensors(path)
+    found = {name: tuple(value.shape) for name, value in state.items()}
+    for name in sorted(wanted.keys() | found.keys()):
+        if found.get(name) != wanted.get(name):
+            raise InputError(
+                f"{path}: weights of another network: {name} has shape {found.get(name, 'none')}, "
+                f"the {networks.describe(settings)} network has {wanted.get(name, 'none')}"
+            )
+    network.load_state_dict(state)
+    return network.to(arrays.train_inputs.device)
+
+
+def objective(
+    spec: dict, arrays: Arrays, network: nn.Module, batchnorm: str = "as_is"
+) -> landscape.ModuleObjective:
+    """Return f, the network's mean cross entropy over the training set."""
+    return landscape.ModuleObjective(
+        network,
+        functional.cross_entropy,
+        arrays.train_inputs,
+        arrays.train_targets,
+        batch_size=spec["evaluation_batch_size"],
+        batchnorm=batchnorm,
+    )
+
+
+class AtOnePoint:
+    """An objective that keeps f and its gradient at x, where every measurement of a run begins.
+
+    Args:
+        f: the objective.
+        x: the point, shape (n,).
+    """
+
+    def __init__(self, f: landscape.ModuleObjective, x: Tensor):
+        self.f, self.x = f, x
+        value, gradient = f.value_and_gradient(x)
+        self._kept = value, gradient.clone()
+
+    def value(self, v: Tensor) -> float:
+        """Return f(v)."""
+        return self.value_and_gradient(v)[0] if torch.equal(v, self.x) else self.f.value(v)
+
+    def value_and_gradient(self, v: Tensor) -> tuple[float, Tensor]:
+        """Return f(v) and its gradient."""
+        return self._kept if torch.equal(v, self.x) else self.f.value_and_gradient(v)
+
+
+def completed(paths: str | list[str]) -> bool:
+    """Whether every run behind these `run.json` files ended with finite losses."""
+    files = [paths] if isinstance(paths, str) else paths
+    return all(read_json(path)["status"] == "completed" for path in files)

@@ -1,0 +1,90 @@
+"""Stage `sharpness`: Metric 2.1 at a run's last iterate, in one space, for every epsilon."""
+
+import torch
+
+from largebatch import landscape
+from largebatch.data.arrays import Arrays, load
+from largebatch.runtime import set_up_torch
+from largebatch.seeding import derive_seed, torch_generator
+from largebatch.stages import loading
+from largebatch.storage import write_json
+
+STALLED = 0.5  # `paper` is marked where it is under this share of `best`
+
+
+def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
+    """Write one JSON an epsilon: {status, space, dimension, epsilon, measurements}.
+
+    Args:
+        spec: seed, network, trial, architecture, evaluation_batch_size, device, space (`full` or
+            `subspace`), epsilons, solvers, max_evaluations, and for subspaces dimension and draws.
+            The method is no part of it: SB and LB are measured in the same subspaces.
+        inputs: data, weights, run.
+        outputs: measurements, one path an epsilon.
+    """
+    files = outputs["measurements"]
+    files = dict(zip(spec["epsilons"], [files] if isinstance(files, str) else files, strict=True))
+    head = {"space": spec["space"], "dimension": None}
+    if not loading.completed(inputs["run"]):
+        for epsilon, path in files.items():
+            write_json(path, head | {"epsilon": epsilon, "status": "diverged", "measurements": []})
+        return
+    device = set_up_torch(spec["device"], threads)
+    arrays = load(inputs["data"], device=device)
+    f, x = at(spec, arrays, inputs["weights"])
+    head["dimension"] = spec["dimension"] if spec["space"] == "subspace" else len(x)
+    for epsilon, path in files.items():
+        rows = [
+            row
+            for draw in range(spec["draws"] if spec["space"] == "subspace" else 1)
+            for row in measure(spec, f, x, epsilon, draw)
+        ]
+        write_json(path, head | {"epsilon": epsilon, "status": "measured", "measurements": rows})
+
+
+def at(spec: dict, arrays: Arrays, weights) -> tuple[loading.AtOnePoint, torch.Tensor]:
+    """Return f and the point x of a checkpoint, shape (n,)."""
+    network = loading.load_network(spec, arrays, weights)
+    x = landscape.flatten(network)
+    return loading.AtOnePoint(loading.objective(spec, arrays, network), x), x
+
+
+def measure(spec: dict, f, x: torch.Tensor, epsilon: float, draw: int = 0) -> list[dict]:
+    """Return one row a solver: sharpness, how it was reached, and whether `paper` stalled."""
+    use = "subspace" if spec["space"] == "subspace" else "solver"
+    seed = derive_seed(spec["seed"], spec["network"], "trial", spec["trial"], use, draw)
+    rows = []
+    for solver in spec["solvers"]:
+        result = landscape.measure(
+            f,
+            x,
+            epsilon,
+            subspace=spec["dimension"] if spec["space"] == "subspace" else None,
+            solver=solver,
+            max_evaluations=spec["max_evaluations"],
+            generator=torch_generator(seed),
+        )
+        rows.append(_row(result, draw))
+        print(
+            f"{spec['space']} epsilon {epsilon} draw {draw} {solver}: {result.value:.4f}"
+            f" after {result.evaluations} evaluations ({result.message})",
+            flush=True,
+        )
+    best = max(row["sharpness"] for row in rows)
+    for row in rows:
+        row["stalled"] = row["solver"] == "paper" and row["sharpness"] < STALLED * best
+    return rows
+
+
+def _row(result: landscape.SharpnessResult, draw: int) -> dict:
+    return {
+        "draw": draw,
+        "solver": result.solver,
+        "sharpness": result.value,
+        "base": result.base,
+        "maximum": result.maximum,
+        "evaluations": result.evaluations,
+        "iterations": result.iterations,
+        "at_bound": result.at_bound,
+        "message": result.message,
+    }

@@ -1,0 +1,75 @@
+# Figures, and the one page that people read.
+
+FIGURE_TABLES = {
+    "figure_gap": ("networks", "runs", "sharpness"),
+    "figure1": (),
+    "figure2": ("networks", "runs", "history"),
+    "figure3": ("networks", "runs", "interpolation"),
+    "figure4": ("networks", "runs", "sharpness"),
+    "figure5": ("networks", "runs", "history", "sharpness"),
+    "figure6": ("networks", "runs", "sharpness"),
+    "figure7": ("networks", "runs", "interpolation"),
+}
+
+
+for name, tables in FIGURE_TABLES.items():
+
+    rule:
+        name:
+            name
+        message:
+            f"Drawing {name} of the study {STUDY}"
+        input:
+            **{table: paths.gathered(STUDY, table) for table in tables},
+            code=code("stages.figure", f"plots.{name}"),
+        output:
+            svg=report(
+                f"{REPORTS}/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Figures",
+                labels={"figure": TITLES[name]},
+            ),
+            png=f"{REPORTS}/figures/{name}.png",
+            pdf=f"{REPORTS}/figures/{name}.pdf",
+        params:
+            spec=json.dumps({"figure": name, "settings": settings()}),
+            tables=" ".join(f"{table}={paths.gathered(STUDY, table)}" for table in tables),
+        log:
+            f"logs/{STUDY}/{name}.log",
+        localrule: True
+        shell:
+            LARGEBATCH + " figure --spec {params.spec:q} --in {params.tables}"
+            " --out svg={output.svg:q} png={output.png:q} pdf={output.pdf:q} > {log:q} 2>&1"
+
+
+CAPTIONS = (*FIGURE_TABLES, *TABLES, "claims")
+
+
+rule page:
+    message:
+        "Writing the report of the study {STUDY}: {output.page}"
+    input:
+        claims=f"{REPORTS}/claims.csv",
+        provenance=paths.gathered(STUDY, "provenance"),
+        figures=expand(f"{REPORTS}/figures/{{name}}.svg", name=FIGURE_TABLES),
+        tables=expand(f"{REPORTS}/tables/{{name}}.csv", name=TABLES),
+        captions=[f"{workflow.basedir}/workflow/report/{name}.rst" for name in CAPTIONS],
+        template="{}/report/template.html.j2".format(os.path.relpath(codefiles.PACKAGE)),
+        code=code("stages.report"),
+    output:
+        page=report(
+            f"{REPORTS}/index.html",
+            caption="../report/workflow.rst",
+            category="Verdict",
+            labels={"table": "The whole study on one page"},
+        ),
+    params:
+        spec=json.dumps({"titles": TITLES, "config": PUBLIC_CONFIG}),
+    log:
+        f"logs/{STUDY}/page.log",
+    localrule: True
+    shell:
+        LARGEBATCH + " report --spec {params.spec:q}"
+        " --in claims={input.claims:q} provenance={input.provenance:q}"
+        " figures={input.figures:q} tables={input.tables:q} captions={input.captions:q}"
+        " --out page={output.page:q} > {log:q} 2>&1"
