@@ -145,6 +145,14 @@ def test_links_inside_the_page_have_targets():
     assert len(ids) == len(set(ids))
 
 
+def test_columns_of_numbers_are_aligned_to_the_right():
+    frame = pd.DataFrame({"a": ["1.2e-05", "–"], "b": ["97.8 ± 0.1", "3 [1, 5]"], "c": ["x", "1"]})
+    table = {"name": "t", "title": "T", "caption": "C.", "frame": frame}
+    page = Page(render(make_content(tables=[table])))
+    heads = [a.get("class") for tag, a in page.tags if tag == "th" and a.get("scope") == "col"]
+    assert heads[-3:] == ["num", "num", None]
+
+
 def test_texts_are_escaped():
     evil = "<script>alert(1)</script>&"
     content = make_content(title=evil, headline=evil, settings_yaml=evil)

@@ -105,8 +105,13 @@ def _figure(figure: dict) -> dict:
 def _table(table: dict) -> dict:
     frame = table["frame"]
     rows = [[cell(value) for value in row] for row in frame.to_numpy(dtype=object).tolist()]
-    numeric = [not any(c.isalpha() for row in rows for c in row[k]) for k in range(frame.shape[1])]
+    numeric = [all(_is_number(row[k]) for row in rows) for k in range(frame.shape[1])]
     return {**table, "columns": [str(c) for c in frame.columns], "rows": rows, "numeric": numeric}
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a cell has no words: a number, `1.2e-05`, `97.8 ± 0.1` or an interval."""
+    return re.search("[A-Za-z]", re.sub(r"\de[-−+]?\d", "", text)) is None
 
 
 def _claims(claims: pd.DataFrame) -> list[dict]:
