@@ -41,6 +41,11 @@ def test_warm_runs_are_no_part_of_the_sweep(frames):
     assert verdict_of(frames, 7).basis == before
 
 
+def test_three_batch_sizes_are_too_few_for_a_rank_correlation():
+    found = verdict_of(make_frames(("F1",), trials=3, sweep=(128,)), 7)
+    assert (found.verdict, found.trials) == ("not measured", 0)
+
+
 def test_flat_sharpness_leaves_claim_7_open(frames):
     put(frames["sharpness"], "sharpness", 5.0, space="full")
     assert verdict_of(frames, 7).verdict == "undecided"
@@ -121,3 +126,9 @@ def test_a_single_trajectory_gives_an_estimate_and_no_verdict(frames):
     found = verdict_of(frames, 10)
     assert (found.verdict, found.effect, found.trials) == ("undecided", pytest.approx(-1), 1)
     assert math.isnan(found.low)
+
+
+@pytest.mark.parametrize(("trial", "named"), [(0, True), (1, False)])
+def test_only_a_failure_of_the_trajectorys_trial_is_named(trial, named):
+    frames = make_frames(("F1",), trials=3, diverged=[("F1", "lb", trial)])
+    assert ("F1/lb/trial" in verdict_of(frames, 10).basis) is named

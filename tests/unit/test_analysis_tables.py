@@ -33,7 +33,7 @@ def test_accuracy_means_spread_and_paired_gap(frames):
 def test_a_diverged_run_leaves_its_pair_but_not_the_other_method():
     frames = make_frames(("F1",), trials=3, diverged=[("F1", "lb", 1)])
     put(frames["runs"], "test_accuracy", [70.0, 72.0, 74.0], method="sb")
-    put(frames["runs"], "test_accuracy", [60.0, math.nan, 62.0], method="lb")
+    put(frames["runs"], "test_accuracy", [60.0, 5.0, 62.0], method="lb")  # 5 must not count
     tables = make_tables(frames, SETTINGS)
     row = tables["table2"].set_index("quantity").loc["testing_accuracy"]
     assert (row.sb_mean, row.sb_trials, row.lb_mean, row.lb_trials) == (72, 3, 61, 2)
@@ -77,11 +77,11 @@ def test_trajectory_and_sweep_rows_stay_out_of_table3(frames):
 def test_subspace_value_is_the_mean_over_draws_and_their_spread_stands_beside_it():
     frames = make_frames(("F1",), trials=2, draws=2)
     sb = {"method": "sb", "space": "subspace", "epsilon": 0.001, "solver": "best"}
-    put(frames["sharpness"], "sharpness", [1.0, 3.0, 4.0, 4.0], **sb)
+    put(frames["sharpness"], "sharpness", [1.0, 5.0, 4.0, 4.0], **sb)
     row = make_tables(frames, SETTINGS)["table4"].iloc[0]
-    assert (row.sb_mean, row.sb_trials, row.draws, row.dimension) == (3, 2, 2, 100)
-    assert row.sb_std == pytest.approx(math.sqrt(2))  # of the runs' means 2 and 4
-    assert row.sb_draw_std == pytest.approx(1)  # variances 2 and 0, root of their mean
+    assert (row.sb_mean, row.sb_trials, row.draws, row.dimension) == (3.5, 2, 2, 100)
+    assert row.sb_std == pytest.approx(math.sqrt(0.5))  # of the runs' means 3 and 4
+    assert row.sb_draw_std == pytest.approx(2)  # variances 8 and 0, root of their mean
 
 
 def test_distances(frames):

@@ -195,7 +195,7 @@ def test_no_overfitting(frames, drops, verdict):
 
 
 def test_short_runs_cannot_show_overfitting():
-    found = verdict_of(make_frames(("F1",), epochs=15), 6)
+    found = verdict_of(make_frames(("F1",), epochs=19), 6)
     assert (found.verdict, found.trials) == ("not measured", 0)
     assert math.isnan(found.effect)
 
