@@ -90,7 +90,7 @@ def save(
         pdf: path of the vector file for papers.
     """
     with theme():
-        # One layout for all formats: each format's own text metrics would move it a little.
+        # One layout for all formats; each format would otherwise work out its own, which is slow.
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
         for kind, path in (("svg", svg), ("png", png), ("pdf", pdf)):
