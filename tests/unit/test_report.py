@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from largebatch.report import TITLES, render
-from largebatch.report.page import cell
+from largebatch.report.page import cell, render
+from largebatch.report.titles import TITLES
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg"><circle id="a" r="1"/></svg>'
 VOID = {"meta", "img", "br", "link", "input", "hr"}
