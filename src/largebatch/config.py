@@ -30,7 +30,7 @@ def complete(config: dict, schema: dict) -> dict:
     problems = [
         line
         for error in Draft202012Validator(schema).iter_errors(config)
-        for line in _explain(error)
+        for line in _explain(error, schema)
     ]
     if not problems:
         config = _with_defaults(copy.deepcopy(config), schema)
@@ -64,7 +64,7 @@ def _with_defaults(value, schema: dict):
     return value
 
 
-def _explain(error) -> Iterator[str]:
+def _explain(error, schema: dict) -> Iterator[str]:
     place = ".".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties":
         for key in sorted(set(error.instance) - set(error.schema["properties"]), key=str):
@@ -80,12 +80,17 @@ def _explain(error) -> Iterator[str]:
         name = _show(error.instance)
         yield f'{place}: the name {name} may have letters, digits, ".", "_" and "-" only'
     else:
-        yield f"{place or 'config'}: {_show(error.instance)}; it must be {_wanted(error)}"
+        yield f"{place or 'config'}: {_show(error.instance)}; it must be {_wanted(error, schema)}"
 
 
-def _wanted(error) -> str:
-    """What the schema says would be right, of the value or of the list or mapping it is in."""
-    return error.schema.get("description") or error.message
+def _wanted(error, schema: dict) -> str:
+    """What the schema says would be right, of the value or of the list it is in."""
+    found = error.message
+    for part in error.absolute_schema_path:
+        schema = schema[part]
+        if isinstance(schema, dict) and isinstance(schema.get("description"), str):
+            found = schema["description"]
+    return found
 
 
 def _unknown_key(place: str, key: str, value, known: list[str]) -> str:

@@ -7,6 +7,7 @@ import yaml
 from largebatch import codefiles, paths, plan
 from largebatch.config import architecture, complete
 from largebatch.errors import InputError
+from largebatch.report.titles import TITLES
 from snakemake.exceptions import WorkflowError
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
@@ -43,23 +44,3 @@ def network(wildcards):
 def arrays(wildcards):
     return f"{paths.data(network(wildcards)['dataset'])}/arrays.safetensors"
 
-
-TITLES = {
-    "claims": "The verdict on the ten claims",
-    "figure_gap": "The claim at a glance",
-    "figure1": "Figure 1. Flat and sharp minima (sketch)",
-    "figure2": "Figure 2. Accuracy during training",
-    "figure3": "Figure 3. On the line between both solutions",
-    "figure4": "Figure 4. Accuracy and sharpness against batch size",
-    "figure5": "Figure 5. Large batches after a small-batch start",
-    "figure6": "Figure 6. Sharpness against loss during training",
-    "figure7": "Figure 7. On a curve between both solutions",
-    "table1": "Table 1. Networks and data",
-    "table2": "Table 2. Accuracy",
-    "table3": "Table 3. Sharpness in the full space",
-    "table4": "Table 4. Sharpness in random subspaces",
-    "distances": "Distances from the starting point",
-    "convergence": "Has the training loss ceased to improve?",
-    "failures": "Runs that failed",
-    "paper": "Beside the paper",
-}

@@ -64,7 +64,7 @@ rule page:
             labels={"table": "The whole study on one page"},
         ),
     params:
-        spec=json.dumps({"titles": TITLES, "config": PUBLIC_CONFIG}),
+        spec=json.dumps({"config": PUBLIC_CONFIG}),
     log:
         f"logs/{STUDY}/page.log",
     localrule: True

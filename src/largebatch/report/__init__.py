@@ -1,6 +1,4 @@
-"""The study on one self-contained HTML page: verdict, exhibits, settings, provenance."""
+"""The study on one self-contained HTML page: verdict, exhibits, settings, provenance.
 
-from largebatch.report.page import render
-from largebatch.report.titles import TITLES
-
-__all__ = ["TITLES", "render"]
+`page.render` makes it. Nothing is imported here: the Snakefile wants the titles only.
+"""

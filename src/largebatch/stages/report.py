@@ -5,8 +5,10 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from largebatch import analysis, report
+from largebatch import analysis
 from largebatch.errors import InputError
+from largebatch.report.page import render
+from largebatch.report.titles import TITLES
 from largebatch.stages import frames
 from largebatch.storage import write_text
 
@@ -15,11 +17,11 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """Write the page.
 
     Args:
-        spec: titles (name -> title of an exhibit) and config (the study's, completed).
+        spec: config (the study's, completed).
         inputs: claims, provenance (tables), figures (svg), tables (csv), captions (rst).
         outputs: page.
     """
-    titles, config = spec["titles"], spec["config"]
+    config = spec["config"]
     captions = {
         Path(path).stem: Path(path).read_text(encoding="utf-8").strip()
         for path in inputs["captions"]
@@ -35,7 +37,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         "figures": [
             {
                 "name": Path(path).stem,
-                "title": titles[Path(path).stem],
+                "title": TITLES[Path(path).stem],
                 "caption": captions[Path(path).stem],
                 "svg": Path(path).read_text(encoding="utf-8"),
             }
@@ -44,7 +46,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         "tables": [
             {
                 "name": name,
-                "title": titles[name],
+                "title": TITLES[name],
                 "caption": captions[name],
                 "frame": analysis.present(name, table),
             }
@@ -54,7 +56,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         "settings_yaml": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "provenance": provenance(frames.read(inputs, ["provenance"])["provenance"]),
     }
-    write_text(outputs["page"], report.render(content))
+    write_text(outputs["page"], render(content))
 
 
 def provenance(jobs: pd.DataFrame) -> dict[str, list[tuple[str, str]]]:

@@ -1,0 +1,140 @@
+"""Every wrong config is refused before anything runs, by a line that says what would be right."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from largebatch.config import FAMILY_OPTIONS, architecture, complete
+from largebatch.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+STUDY = """
+study: s
+datasets: {d: {source: mnist1d}}
+networks: {F1: {family: fully_connected, dataset: d}}
+"""
+
+
+def config(**changes) -> dict:
+    """A small right study, with keys replaced; `a__b` reaches into mappings."""
+    made = yaml.safe_load(STUDY)
+    for key, value in changes.items():
+        *path, last = key.split("__")
+        place = made
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return made
+
+
+def test_defaults_are_the_papers_protocol():
+    done = complete(config(), SCHEMA)
+    assert done["trials"] == 5
+    assert done["training"]["optimizer"] == "adam"
+    assert done["training"]["epochs"] == 100
+    assert done["training"]["learning_rate"] == 0.001
+    assert done["methods"] == {"sb": {"batch_size": 256}, "lb": {"batch_size": 0.1}}
+    assert done["sharpness"]["epsilons"] == [0.001, 0.0005]
+    assert done["sharpness"]["subspace"]["dimension"] == 100
+    assert done["evaluation_batch_size"] == 5000
+    assert done["interpolation"] == {"points": 25, "from": -1.0, "to": 2.0}
+
+
+def test_completing_changes_neither_the_config_nor_the_schema():
+    first = config()
+    complete(first, SCHEMA)["training"]["epochs"] = 7
+    assert first == config()
+    assert complete(config(), SCHEMA)["training"]["epochs"] == 100
+
+
+@pytest.mark.parametrize("path", [ROOT / "config.yaml", *ROOT.glob("studies/*.yaml")], ids=str)
+def test_the_studies_that_come_along_are_right(path):
+    complete(yaml.safe_load(path.read_text()), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"trails": 3}, ["trails: 3", "did you mean trials?"]),
+        ({"training__epoch": 3}, ["training.epoch: 3", "did you mean training.epochs?"]),
+        ({"zzz": 3}, ["zzz: 3", "known: study"]),
+        ({"trials": 0}, ["trials: 0", "an integer of at least 1"]),
+        ({"trials": "five"}, ['trials: "five"', "an integer of at least 1"]),
+        ({"seed": True}, ["seed: true", "an integer"]),
+        ({"study": "a b"}, ['study: "a b"', "letters, digits"]),
+        ({"study": "$(rm -rf)"}, ['study: "$(rm -rf)"', "letters, digits"]),
+        ({"networks__F1__family": "resnet"}, ["networks.F1.family", '"resnet"', "vgg"]),
+        ({"networks__F1__dataset": "e"}, ["networks.F1.dataset", '"e"', "d"]),
+        ({"networks__F1__dropout": 0.5}, ["networks.F1.dropout: 0.5", "fully_connected has no"]),
+        ({"networks__F 1": {}}, ["F 1"]),
+        ({"datasets__d__source": "minst"}, ["datasets.d.source", '"minst"', "mnist"]),
+        ({"methods__sb__batch_size": 0}, ["methods.sb.batch_size: 0", "a count of samples"]),
+        ({"methods__sb__batch_size": 1}, ["methods.sb.batch_size: 1", "at least 2 samples"]),
+        ({"methods__lb__batch_size": 1.5}, ["methods.lb.batch_size: 1.5", "fraction"]),
+        ({"methods__xl": {}}, ["methods.xl", "there is no such key"]),
+        ({"batch_sweep__batch_sizes": [1]}, ["batch_sweep.batch_sizes: 1", "at least 2"]),
+        ({"sharpness__epsilons": [0]}, ["sharpness.epsilons", "0", "above 0"]),
+        ({"sharpness__epsilons": ["1e-3"]}, ["sharpness.epsilons", "1e-3", "numbers above 0"]),
+        ({"sharpness__solver": "x"}, ["sharpness.solver", "there is no such key"]),
+        ({"training__learning_rate": -1}, ["training.learning_rate: -1", "a number above 0"]),
+        ({"training__momentum": 0.9}, ["training.momentum: 0.9", "only sgd has it"]),
+        ({"warm_start__epochs": [101]}, ["warm_start.epochs: 101", "only 100 epochs"]),
+        ({"trajectory__trials": 6}, ["trajectory.trials: 6", "only 5 trials"]),
+        ({"trajectory__networks": ["F2"]}, ["trajectory.networks", '"F2"', "F1"]),
+    ],
+)
+def test_wrong_configs_are_refused_in_one_readable_line(changes, words):
+    with pytest.raises(InputError) as caught:
+        complete(config(**changes), SCHEMA)
+    message = str(caught.value)
+    assert "\n" not in message
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize("key", ["study", "datasets", "networks"])
+def test_missing_keys_are_named(key):
+    made = config()
+    del made[key]
+    with pytest.raises(InputError, match=f"{key}: missing"):
+        complete(made, SCHEMA)
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(InputError) as caught:
+        complete(config(trials=0, trails=1, training__epochs=0), SCHEMA)
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_every_default_is_a_right_value_and_every_value_is_described():
+    def walk(part, place=""):
+        if "default" in part and part.get("type") != "object":
+            assert "description" in part, place
+        for name, inner in part.get("properties", {}).items():
+            assert "description" in inner, f"{place}.{name}"
+            walk(inner, f"{place}.{name}")
+
+    walk(SCHEMA)
+    complete(complete(config(), SCHEMA), SCHEMA)  # the completed config is itself right
+
+
+def test_architecture_holds_only_what_defines_the_network():
+    entry = {"family": "vgg", "dataset": "d", "width": 8, "paper_network": "C2"}
+    assert architecture(entry) == {"family": "vgg", "options": {"width": 8}}
+
+
+def test_family_options_are_those_of_the_networks():
+    import inspect
+
+    from largebatch.networks import FAMILIES
+
+    assert set(FAMILIES) == set(FAMILY_OPTIONS)
+    for name, function in FAMILIES.items():
+        keywords = [
+            key
+            for key, parameter in inspect.signature(function).parameters.items()
+            if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        ]
+        assert set(keywords) == set(FAMILY_OPTIONS[name])
