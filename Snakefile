@@ -19,6 +19,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/specs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/sharpness.smk"
@@ -32,11 +33,11 @@ report: "workflow/report/workflow.rst"
 
 rule all:
     default_target: True
-    localrule: True
-    message:
-        f"The study {STUDY} is complete: {REPORTS}/index.html"
     input:
         f"{REPORTS}/index.html",
         f"{REPORTS}/claims.md",
         expand(f"{REPORTS}/tables/{{name}}.md", name=TABLES),
         expand(f"{REPORTS}/figures/{{name}}.{{kind}}", name=FIGURE_TABLES, kind=["png", "pdf"]),
+    localrule: True
+    message:
+        f"The study {STUDY} is complete: {REPORTS}/index.html"

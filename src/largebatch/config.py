@@ -36,7 +36,7 @@ def complete(config: dict, schema: dict) -> dict:
         config = _with_defaults(copy.deepcopy(config), schema)
         problems = list(_contradictions(config))
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(dict.fromkeys(problems)))
     return config
 
 

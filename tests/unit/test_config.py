@@ -68,7 +68,10 @@ def test_the_studies_that_come_along_are_right(path):
         ({"networks__F1__family": "resnet"}, ["networks.F1.family", '"resnet"', "vgg"]),
         ({"networks__F1__dataset": "e"}, ["networks.F1.dataset", '"e"', "d"]),
         ({"networks__F1__dropout": 0.5}, ["networks.F1.dropout: 0.5", "fully_connected has no"]),
-        ({"networks__F 1": {}}, ["F 1"]),
+        (
+            {"networks__F 1": {"family": "fully_connected", "dataset": "d"}},
+            ["networks", '"F 1"', "letters, digits"],
+        ),
         ({"datasets__d__source": "minst"}, ["datasets.d.source", '"minst"', "mnist"]),
         ({"methods__sb__batch_size": 0}, ["methods.sb.batch_size: 0", "a count of samples"]),
         ({"methods__sb__batch_size": 1}, ["methods.sb.batch_size: 1", "at least 2 samples"]),

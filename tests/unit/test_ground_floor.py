@@ -91,9 +91,7 @@ def test_equal_tensors_give_equal_bytes(tmp_path):
     tensors = {"b": torch.arange(6.0).view(2, 3), "a": torch.ones(2)}
     storage.write_tensors(tmp_path / "1.safetensors", tensors)
     storage.write_tensors(tmp_path / "2.safetensors", dict(reversed(tensors.items())))
-    assert storage.sha256(tmp_path / "1.safetensors") == storage.sha256(
-        tmp_path / "2.safetensors"
-    )
+    assert storage.sha256(tmp_path / "1.safetensors") == storage.sha256(tmp_path / "2.safetensors")
 
 
 def test_provenance_names_code_software_machine_and_digests(tmp_path):
@@ -160,7 +158,9 @@ def test_code_lists_hold_all_that_a_stage_really_imports(stage):
         "for name, module in list(sys.modules.items()):\n"
         "    if name.startswith('largebatch.'): print(module.__file__)\n"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
     imported = {Path(line) for line in done.stdout.split()} - codefiles.ENTRY
     listed = set(codefiles.reachable(f"stages.{stage}"))
     assert imported <= listed

@@ -14,54 +14,28 @@ TABLES = (
 REPORTS = paths.report(STUDY)
 
 
-def gather_spec():
-    keys = ("study", "seed", "trials", "networks", "batch_sweep", "warm_start", "trajectory")
-    return json.dumps(
-        {key: CONFIG[key] for key in keys} | {"sharpness": {"epsilons": EPSILONS}}
-    )
-
-
-def settings():
-    """What tables, claims, figures and the report need to know of the config."""
-    networks = CONFIG["networks"]
-    return {
-        "study": STUDY,
-        "title": CONFIG["title"],
-        "epsilons": EPSILONS,
-        "subspace_dimension": CONFIG["sharpness"]["subspace"]["dimension"],
-        "figure_trial": {name: plan.figure_trial(CONFIG, name) for name in networks},
-        "trajectory_trial": 0,
-        "paper_network": {name: entry["paper_network"] for name, entry in networks.items()},
-        "same_data_as_paper": {
-            name: entry["same_data_as_paper"] for name, entry in networks.items()
-        },
-    }
-
-
 rule gather:
-    message:
-        "Gathering all results of the study {STUDY}"
     input:
         results=list(plan.results(CONFIG)),
         records=list(plan.records(CONFIG)),
         code=code("stages.gather"),
     output:
         **{name: paths.gathered(STUDY, name) for name in (*GATHERED, "provenance")},
-    params:
-        spec=gather_spec(),
     log:
         f"logs/{STUDY}/gather.log",
     localrule: True
+    params:
+        spec=gather_spec(),
+    message:
+        "Gathering all results of the study {STUDY}"
     shell:
-        LARGEBATCH + " gather --spec {params.spec:q}"
+        "python -m largebatch gather --spec {params.spec:q}"
         " --out networks={output.networks:q} runs={output.runs:q} history={output.history:q}"
         " sharpness={output.sharpness:q} interpolation={output.interpolation:q}"
         " provenance={output.provenance:q} > {log:q} 2>&1"
 
 
 rule tables:
-    message:
-        "Making the tables of the study {STUDY}"
     input:
         **{name: paths.gathered(STUDY, name) for name in GATHERED},
         code=code("stages.tables"),
@@ -77,24 +51,24 @@ rule tables:
             for name in TABLES
         ],
         markdown=[f"{REPORTS}/tables/{name}.md" for name in TABLES],
+    log:
+        f"logs/{STUDY}/tables.log",
+    localrule: True
     params:
         spec=json.dumps({"settings": settings()}),
         files=" ".join(
             f"{name}={REPORTS}/tables/{name}.csv {REPORTS}/tables/{name}.md" for name in TABLES
         ),
-    log:
-        f"logs/{STUDY}/tables.log",
-    localrule: True
+    message:
+        "Making the tables of the study {STUDY}"
     shell:
-        LARGEBATCH + " tables --spec {params.spec:q}"
+        "python -m largebatch tables --spec {params.spec:q}"
         " --in networks={input.networks:q} runs={input.runs:q} history={input.history:q}"
         " sharpness={input.sharpness:q} interpolation={input.interpolation:q}"
         " --out {params.files} > {log:q} 2>&1"
 
 
 rule claims:
-    message:
-        "Judging the paper's ten claims by the study {STUDY}"
     input:
         **{name: paths.gathered(STUDY, name) for name in GATHERED},
         code=code("stages.claims"),
@@ -106,13 +80,20 @@ rule claims:
             labels={"table": TITLES["claims"]},
         ),
         markdown=f"{REPORTS}/claims.md",
-    params:
-        spec=json.dumps({"settings": settings()}),
     log:
         f"logs/{STUDY}/claims.log",
     localrule: True
+    params:
+        spec=json.dumps(
+            {
+                "settings": settings()
+                | {"trajectory_trial": list(range(CONFIG["trajectory"]["trials"]))}
+            }
+        ),
+    message:
+        "Judging the paper's ten claims by the study {STUDY}"
     shell:
-        LARGEBATCH + " claims --spec {params.spec:q}"
+        "python -m largebatch claims --spec {params.spec:q}"
         " --in networks={input.networks:q} runs={input.runs:q} history={input.history:q}"
         " sharpness={input.sharpness:q} interpolation={input.interpolation:q}"
         " --out csv={output.csv:q} markdown={output.markdown:q} > {log:q} 2>&1"

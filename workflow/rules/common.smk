@@ -22,25 +22,13 @@ STUDY = CONFIG["study"]
 PUBLIC_CONFIG = {k: v for k, v in CONFIG.items() if k not in ("mirror", "downloads", "device")}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
 HEADLINE = EPSILONS[0]
-# The interpreter that runs Snakemake also runs the jobs, whether or not its venv is activated.
-LARGEBATCH = f"{shlex_quote(sys.executable)} -m largebatch"
+# The Python that runs Snakemake also runs the jobs, whether or not its venv is activated.
+shell.prefix(
+    f"set -euo pipefail; export PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH; "
+)
 
 
 wildcard_constraints:
     network="|".join(re.escape(name) for name in CONFIG["networks"]),
     dataset="|".join(re.escape(name) for name in CONFIG["datasets"]),
     trial=r"\d+",
-
-
-def code(*modules):
-    """The package's files that these modules can reach, as inputs of a rule."""
-    return [os.path.relpath(path) for path in codefiles.reachable(*modules)]
-
-
-def network(wildcards):
-    return CONFIG["networks"][wildcards.network]
-
-
-def arrays(wildcards):
-    return f"{paths.data(network(wildcards)['dataset'])}/arrays.safetensors"
-

@@ -17,8 +17,6 @@ for name, tables in FIGURE_TABLES.items():
     rule:
         name:
             name
-        message:
-            f"Drawing {name} of the study {STUDY}"
         input:
             **{table: paths.gathered(STUDY, table) for table in tables},
             code=code("stages.figure", f"plots.{name}"),
@@ -31,14 +29,16 @@ for name, tables in FIGURE_TABLES.items():
             ),
             png=f"{REPORTS}/figures/{name}.png",
             pdf=f"{REPORTS}/figures/{name}.pdf",
-        params:
-            spec=json.dumps({"figure": name, "settings": settings()}),
-            tables=" ".join(f"{table}={paths.gathered(STUDY, table)}" for table in tables),
         log:
             f"logs/{STUDY}/{name}.log",
         localrule: True
+        params:
+            spec=json.dumps({"figure": name, "settings": settings()}),
+            tables=" ".join(f"{table}={paths.gathered(STUDY, table)}" for table in tables),
+        message:
+            f"Drawing {name} of the study {STUDY}"
         shell:
-            LARGEBATCH + " figure --spec {params.spec:q} --in {params.tables}"
+            "python -m largebatch figure --spec {params.spec:q} --in {params.tables}"
             " --out svg={output.svg:q} png={output.png:q} pdf={output.pdf:q} > {log:q} 2>&1"
 
 
@@ -46,8 +46,6 @@ CAPTIONS = (*FIGURE_TABLES, *TABLES, "claims")
 
 
 rule page:
-    message:
-        "Writing the report of the study {STUDY}: {output.page}"
     input:
         claims=f"{REPORTS}/claims.csv",
         provenance=paths.gathered(STUDY, "provenance"),
@@ -63,13 +61,15 @@ rule page:
             category="Verdict",
             labels={"table": "The whole study on one page"},
         ),
-    params:
-        spec=json.dumps({"config": PUBLIC_CONFIG}),
     log:
         f"logs/{STUDY}/page.log",
     localrule: True
+    params:
+        spec=json.dumps({"config": PUBLIC_CONFIG}),
+    message:
+        "Writing the report of the study {STUDY}: {output.page}"
     shell:
-        LARGEBATCH + " report --spec {params.spec:q}"
+        "python -m largebatch report --spec {params.spec:q}"
         " --in claims={input.claims:q} provenance={input.provenance:q}"
         " figures={input.figures:q} tables={input.tables:q} captions={input.captions:q}"
         " --out page={output.page:q} > {log:q} 2>&1"
