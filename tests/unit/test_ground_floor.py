@@ -1,4 +1,4 @@
-"""Seeds, batches, files, configs, plans and code lists: the small modules that all else stands on."""
+"""Seeds, batches, files, plans and code lists: the small modules that all else stands on."""
 
 import json
 import subprocess

@@ -39,7 +39,7 @@ rule tables:
     input:
         **{name: paths.gathered(STUDY, name) for name in GATHERED},
         code=code("stages.tables"),
-        published="{}/analysis/paper_numbers.csv".format(os.path.relpath(codefiles.PACKAGE)),
+        published=f"{PACKAGE}/analysis/paper_numbers.csv",
     output:
         csv=[
             report(

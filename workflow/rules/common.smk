@@ -18,6 +18,9 @@ except InputError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}")
 
 STUDY = CONFIG["study"]
+# Relative paths, so that a project that is moved or copied has nothing to do again.
+WORKFLOW = os.path.relpath(os.path.join(workflow.basedir, "workflow"))
+PACKAGE = os.path.relpath(codefiles.PACKAGE)
 # What the report shows; paths of this machine and who computes are no part of the study.
 PUBLIC_CONFIG = {k: v for k, v in CONFIG.items() if k not in ("mirror", "downloads", "device")}
 EPSILONS = CONFIG["sharpness"]["epsilons"]

@@ -51,8 +51,8 @@ rule page:
         provenance=paths.gathered(STUDY, "provenance"),
         figures=expand(f"{REPORTS}/figures/{{name}}.svg", name=FIGURE_TABLES),
         tables=expand(f"{REPORTS}/tables/{{name}}.csv", name=TABLES),
-        captions=[f"{workflow.basedir}/workflow/report/{name}.rst" for name in CAPTIONS],
-        template="{}/report/template.html.j2".format(os.path.relpath(codefiles.PACKAGE)),
+        captions=[f"{WORKFLOW}/report/{name}.rst" for name in CAPTIONS],
+        template=f"{PACKAGE}/report/template.html.j2",
         code=code("stages.report"),
     output:
         page=report(
@@ -73,3 +73,24 @@ rule page:
         " --in claims={input.claims:q} provenance={input.provenance:q}"
         " figures={input.figures:q} tables={input.tables:q} captions={input.captions:q}"
         " --out page={output.page:q} > {log:q} 2>&1"
+
+
+rule publish:
+    input:
+        f"{REPORTS}/index.html",
+        claims=[f"{REPORTS}/claims.csv", f"{REPORTS}/claims.md"],
+        provenance=paths.gathered(STUDY, "provenance"),
+        figures=expand(f"{REPORTS}/figures/{{name}}.svg", name=FIGURE_TABLES),
+        tables=expand(f"{REPORTS}/tables/{{name}}.{{kind}}", name=TABLES, kind=["csv", "md"]),
+    output:
+        directory(f"reports/published/{STUDY}"),
+    log:
+        f"logs/{STUDY}/publish.log",
+    localrule: True
+    message:
+        "Copying the small artifacts of the study {STUDY} to {output}, to be committed"
+    shell:
+        "mkdir -p {output:q}/figures {output:q}/tables 2> {log:q}"
+        " && cp {input.claims:q} {input.provenance:q} {output:q} 2>> {log:q}"
+        " && cp {input.figures:q} {output:q}/figures 2>> {log:q}"
+        " && cp {input.tables:q} {output:q}/tables 2>> {log:q}"
