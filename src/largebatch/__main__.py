@@ -26,9 +26,30 @@ STAGES = (
 )
 
 
-def _named(words: list[str]) -> dict[str, str | list[str]]:
+class Given(dict):
+    """What an option of the command line holds; a key it lacks is the user's slip, not a bug."""
+
+    def __init__(self, option: str, content=()):
+        super().__init__(content)
+        self.option = option
+
+    def __missing__(self, key: str):
+        raise InputError(f"{self.option}: {key} is missing; given: {', '.join(self) or 'nothing'}")
+
+
+def _spec(text: str) -> Given:
+    try:
+        spec = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--spec: {text!r} is no JSON ({error})") from error
+    if not isinstance(spec, dict):
+        raise InputError(f'--spec: {text!r}; it must be a JSON object, {{"key": value, ...}}')
+    return Given("--spec", spec)
+
+
+def _named(option: str, words: list[str]) -> Given:
     """Turn `name=path` words into a dict; a bare path continues the name before it."""
-    found: dict[str, str | list[str]] = {}
+    found = Given(option)
     name = None
     for word in words:
         head, equals, tail = word.partition("=")
@@ -36,7 +57,7 @@ def _named(words: list[str]) -> dict[str, str | list[str]]:
             name, path = head, tail
             found[name] = path
         elif name is None:
-            raise InputError(f"{word}: expected name=path")
+            raise InputError(f"{option}: {word!r}; it must be name=path")
         else:
             before = found[name]
             found[name] = [*(before if isinstance(before, list) else [before]), word]
@@ -46,7 +67,7 @@ def _named(words: list[str]) -> dict[str, str | list[str]]:
 def main(arguments: list[str] | None = None) -> int:
     """Run one stage; return 0, or 1 after printing one line on input that cannot be used."""
     parser = argparse.ArgumentParser(prog="largebatch", description=__doc__)
-    parser.add_argument("stage", choices=STAGES, help="what to compute")
+    parser.add_argument("stage", help=f"what to compute: {', '.join(STAGES)}")
     parser.add_argument("--spec", default="{}", help="settings that change the numbers, as JSON")
     parser.add_argument("--in", nargs="*", default=[], dest="inputs", metavar="NAME=PATH")
     parser.add_argument("--out", nargs="*", default=[], dest="outputs", metavar="NAME=PATH")
@@ -55,14 +76,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     recorder = Recorder()
     try:
-        spec = json.loads(options.spec)
-        inputs, outputs = _named(options.inputs), _named(options.outputs)
+        if options.stage not in STAGES:
+            raise InputError(f"unknown stage; it must be one of {', '.join(STAGES)}")
+        spec = _spec(options.spec)
+        inputs, outputs = _named("--in", options.inputs), _named("--out", options.outputs)
         stage = importlib.import_module(f"largebatch.stages.{options.stage}")
         stage.run(spec, inputs, outputs, threads=options.threads)
         if options.provenance:
             record = recorder.record(options.stage, spec, inputs, outputs, options.threads)
             write_json(options.provenance, record)
-    except InputError as error:
+    except (InputError, FileNotFoundError) as error:
         print(f"largebatch {options.stage}: {error}", file=sys.stderr)
         return 1
     return 0
