@@ -36,7 +36,7 @@ CONFIG = {
     "sharpness": {"epsilons": [0.001]},
     "batch_sweep": {"networks": None, "batch_sizes": [8], "trials": 1},
     "warm_start": {"networks": None, "epochs": [2], "trials": 1},
-    "trajectory": {"networks": None, "epochs": [0, 3, 9], "trials": 1},
+    "trajectory": {"networks": None, "epochs": [0, 3, 9], "trials": 2},
 }
 SETTINGS = {
     **{"study": "tiny", "title": "Tiny", "epsilons": [0.001], "subspace_dimension": 2},
@@ -352,7 +352,8 @@ def study(tmp_path_factory, pair, data) -> Path:
                 measurements = Path(paths.sharpness("tiny", r.network, r.method, r.trial))
                 write_json(measurements / paths.measurement(space, epsilon), content)
         for r in plan.trajectories(CONFIG):
-            along(paths.sharpness("tiny", "F", r.method, 0), data, finals[r.method, 0]["epochs"])
+            folder = paths.sharpness("tiny", "F", r.method, r.trial)
+            along(folder, data, finals[r.method, r.trial]["epochs"])
         for trial in range(2):
             found = interpolated(Path(), data, finals["sb", trial], finals["lb", trial])
             for path, table in found.items():
@@ -430,7 +431,7 @@ def test_gathered_tables_have_a_row_an_observation(study):
     rows = gathered(study, "sharpness").query("solver == 'best'").groupby(["method", "trial"])
     # One in the full space, two random subspaces, two epochs along the run.
     assert rows.size().to_dict() == {
-        **{("sb", 0): 1 + 2 + 2, ("lb", 0): 1 + 2 + 2, ("sb", 1): 1 + 2},
+        **{("sb", 0): 1 + 2 + 2, ("lb", 0): 1 + 2 + 2, ("sb", 1): 1 + 2 + 2},
         **{("b8", 0): 1, ("warm2", 0): 1},
     }
     assert len(gathered(study, "provenance")) == len(list(plan.records(CONFIG)))
@@ -490,6 +491,10 @@ def test_the_command_line_runs_a_stage_and_records_it(tmp_path, pair, data):
             ["no/such.safetensors"],
         ),
         (["train", "--spec", '{"device": "tpu"}'], ["device", "'tpu'", "auto, cpu"]),
+        (
+            ["report", "--spec", '{"config": {}}', "--in", "captions=no/1.rst", "no/2.rst"],
+            ["no/1.rst", "No such file"],
+        ),
         (
             ["tables", "--spec", '{"settings": {}}', "--in", "runs=no/runs.csv"],
             ["no/runs.csv", "table"],

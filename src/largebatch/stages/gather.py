@@ -34,7 +34,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         "networks": _networks(spec, records),
         "runs": pd.DataFrame([_run_row(r, record) for r, record in records.items()]),
         "history": pd.concat([_labelled(r, pd.read_csv(f"{folder[r]}/history.csv")) for r in runs]),
-        "sharpness": pd.DataFrame(list(_sharpness(spec, runs)), columns=SHARPNESS_COLUMNS),
+        "sharpness": pd.DataFrame(list(_sharpness(spec, records)), columns=SHARPNESS_COLUMNS),
         "interpolation": pd.concat(list(_interpolation(spec))),
         "provenance": pd.DataFrame([_provenance(path) for path in plan.records(spec)]),
     }
@@ -74,12 +74,14 @@ def _labelled(r: plan.Run, table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _sharpness(spec: dict, runs: list[plan.Run]):
-    for r in runs:
+def _sharpness(spec: dict, records: dict):
+    for r in records:
         for space, epsilon in plan.measurements(spec, r):
             yield from _measured(spec, r, paths.measurement(space, epsilon))
     for r in plan.trajectories(spec):
-        yield from _measured(spec, r, paths.measurement("trajectory", plan.headline(spec)))
+        # A diverged run has no rows at all, whatever its first epochs were.
+        if records[r]["status"] == "completed":
+            yield from _measured(spec, r, paths.measurement("trajectory", plan.headline(spec)))
 
 
 def _measured(spec: dict, r: plan.Run, file: str):
