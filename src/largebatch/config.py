@@ -4,11 +4,14 @@ import copy
 import difflib
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 from jsonschema import Draft202012Validator
 
+from largebatch import paths
 from largebatch.errors import InputError
 from largebatch.plan import chosen
+from largebatch.storage import read_json
 
 FAMILY_OPTIONS = {
     "fully_connected": ("width", "depth", "batchnorm"),
@@ -38,6 +41,29 @@ def complete(config: dict, schema: dict) -> dict:
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
     return config
+
+
+def check_made(dataset: str, source: str, options: dict) -> None:
+    """Refuse a data set whose name stands for another one that is already converted.
+
+    Converted data are shared by all studies: one study must not change those of another.
+
+    Args:
+        dataset: its name in the study.
+        source, options: what the study asks for, defaults filled in.
+
+    Raises:
+        InputError: the folder's record differs.
+    """
+    record = Path(paths.data(dataset)) / "record.json"
+    if record.exists():
+        made = read_json(record)
+        if (made["source"], made["options"]) != (source, options):
+            raise InputError(
+                f"datasets.{dataset}: {_show(options)} of {source}; {record.parent} already holds "
+                f"{_show(made['options'])} of {made['source']}; give it another name or delete "
+                "that folder"
+            )
 
 
 def architecture(network: dict) -> dict:

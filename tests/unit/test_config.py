@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from largebatch.config import FAMILY_OPTIONS, architecture, complete
+from largebatch.config import FAMILY_OPTIONS, architecture, check_made, complete
 from largebatch.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -141,3 +141,21 @@ def test_family_options_are_those_of_the_networks():
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         ]
         assert set(keywords) == set(FAMILY_OPTIONS[name])
+
+
+def test_sources_are_those_of_the_data_layer():
+    from largebatch.data import SOURCES
+
+    entry = SCHEMA["properties"]["datasets"]["additionalProperties"]["properties"]
+    assert set(entry["source"]["enum"]) == set(SOURCES)
+
+
+def test_one_name_never_stands_for_two_data_sets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_made("d", "mnist1d", {"seed": 1})  # nothing is there yet
+    record = tmp_path / "results/data/d/record.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('{"source": "mnist1d", "options": {"seed": 1}}')
+    check_made("d", "mnist1d", {"seed": 1})
+    with pytest.raises(InputError, match=r"datasets.d: .*seed.*2.*another name"):
+        check_made("d", "mnist1d", {"seed": 2})

@@ -5,7 +5,8 @@ import sys
 
 import yaml
 from largebatch import codefiles, paths, plan
-from largebatch.config import architecture, complete
+from largebatch.config import architecture, check_made, complete
+from largebatch.data.registry import check_options
 from largebatch.errors import InputError
 from largebatch.report.titles import TITLES
 from snakemake.exceptions import WorkflowError
@@ -14,6 +15,9 @@ with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
     SCHEMA = yaml.safe_load(stream)
 try:
     CONFIG = complete(config, SCHEMA)
+    for name, entry in CONFIG["datasets"].items():
+        options = {key: value for key, value in entry.items() if key != "source"}
+        check_made(name, entry["source"], check_options(entry["source"], options))
 except InputError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}")
 

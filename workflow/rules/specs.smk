@@ -77,10 +77,12 @@ def sharpness_spec(wildcards, space, epsilons, solvers, max_evaluations, **other
 
 def main_sharpness_spec(wildcards):
     settings = CONFIG["sharpness"]
-    solvers = ["best", "paper"]
+    subspace = dict(settings["subspace"])
     if wildcards.space == "full":
-        return sharpness_spec(wildcards, "full", EPSILONS, solvers, settings["max_evaluations"])
-    return sharpness_spec(wildcards, "subspace", EPSILONS, solvers, **settings["subspace"])
+        evaluations = settings["max_evaluations"]
+        return sharpness_spec(wildcards, "full", EPSILONS, ["best", "paper"], evaluations)
+    solvers = ["best", "paper"] if subspace.pop("paper_solver") else ["best"]
+    return sharpness_spec(wildcards, "subspace", EPSILONS, solvers, **subspace)
 
 
 def sweep_sharpness_spec(wildcards):

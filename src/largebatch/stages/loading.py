@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from tqdm import tqdm
 
 from largebatch import landscape, networks
 from largebatch.data.arrays import Arrays
@@ -50,6 +51,8 @@ def objective(
 class AtOnePoint:
     """An objective that keeps f and its gradient at x, where every measurement of a run begins.
 
+    On a terminal a bar counts the evaluations.
+
     Args:
         f: the objective.
         x: the point, shape (n,).
@@ -57,6 +60,7 @@ class AtOnePoint:
 
     def __init__(self, f: landscape.ModuleObjective, x: Tensor):
         self.f, self.x = f, x
+        self._bar = tqdm(unit=" evaluations of f", disable=None)
         value, gradient = f.value_and_gradient(x)
         self._kept = value, gradient.clone()
 
@@ -66,7 +70,10 @@ class AtOnePoint:
 
     def value_and_gradient(self, v: Tensor) -> tuple[float, Tensor]:
         """Return f(v) and its gradient."""
-        return self._kept if torch.equal(v, self.x) else self.f.value_and_gradient(v)
+        if torch.equal(v, self.x):
+            return self._kept
+        self._bar.update()
+        return self.f.value_and_gradient(v)
 
 
 def completed(paths: str | list[str]) -> bool:

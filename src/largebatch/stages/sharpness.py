@@ -1,6 +1,7 @@
 """Stage `sharpness`: Metric 2.1 at a run's last iterate, in one space, for every epsilon."""
 
 import torch
+from tqdm import tqdm
 
 from largebatch import landscape
 from largebatch.data.arrays import Arrays, load
@@ -67,10 +68,9 @@ def measure(spec: dict, f, x: torch.Tensor, epsilon: float, draw: int = 0) -> li
             generator=torch_generator(seed),
         )
         rows.append(_row(result, draw))
-        print(
+        tqdm.write(
             f"{spec['space']} epsilon {epsilon} draw {draw} {solver}: {result.value:.4f}"
-            f" after {result.evaluations} evaluations ({result.message})",
-            flush=True,
+            f" after {result.evaluations} evaluations ({result.message})"
         )
     return _compared(rows)
 
