@@ -83,7 +83,7 @@ class DataLoaderBatches:
 
 
 def _order(loader: DataLoader) -> str:
-    """Return how a pass relates to the next: "fixed", "shuffled", or "resampled" (other samples)."""
+    """Return how a pass relates to the next: "fixed", "shuffled", or "resampled"."""
     if isinstance(loader.dataset, IterableDataset):
         return "fixed"
     batches, sampler = loader.batch_sampler, loader.sampler
