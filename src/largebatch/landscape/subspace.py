@@ -10,6 +10,7 @@ from largebatch.seeding import derive_seed, torch_generator
 
 ROWS = 1024  # rows of A drawn from one seed; changing it changes every random subspace
 HOLD_BYTES = 2**30  # a larger A is regenerated from its seed instead of held
+BLOCK_BYTES = 2**23  # of A at a time: bounds the working memory and float32's part of the sums
 
 
 class FullSpace:
@@ -29,25 +30,35 @@ class Subspace:
     """The columns of A, shape (n, p), seen through consecutive blocks of rows.
 
     Args:
+        x: gives n, dtype and device.
         dimension: p.
     """
 
-    def __init__(self, dimension: int):
-        self.dimension = dimension
+    def __init__(self, x: Tensor, dimension: int):
+        self.size, self.dimension = x.numel(), dimension
+        self.dtype, self.device = x.dtype, x.device
+
+    def rows(self, block: slice) -> Tensor:
+        """Return A[block], in x's dtype and on its device."""
+        raise NotImplementedError
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield (rows, A[rows]) over all rows, in x's dtype and on its device."""
-        raise NotImplementedError
+        """Yield (block, A[block]) over all rows, a whole number of drawing units at a time."""
+        unit = ROWS * self.dimension * self.dtype.itemsize
+        step = ROWS * max(1, BLOCK_BYTES // unit)
+        for start in range(0, self.size, step):
+            block = slice(start, min(start + step, self.size))
+            yield block, self.rows(block)
 
     def lift(self, y: Tensor) -> Tensor:
         """Return A y, shape (n,)."""
-        return torch.cat([block @ y for _, block in self.blocks()])
+        return torch.cat([matrix @ y for _, matrix in self.blocks()])
 
     def pull(self, gradient: Tensor) -> Tensor:
-        """Return A^T g, shape (p,)."""
+        """Return A^T g, shape (p,), summed over blocks in float64."""
         total = gradient.new_zeros(self.dimension, dtype=torch.float64)
-        for rows, block in self.blocks():
-            total += block.T @ gradient[rows]
+        for block, matrix in self.blocks():
+            total += matrix.T @ gradient[block]
         return total.to(gradient.dtype)
 
     def coordinates(self, x: Tensor) -> Tensor:
@@ -58,10 +69,10 @@ class Subspace:
         """
         gram = torch.zeros(self.dimension, self.dimension, dtype=torch.float64, device=x.device)
         moment = gram.new_zeros(self.dimension)
-        for rows, block in self.blocks():
-            block = block.double()
-            gram += block.T @ block
-            moment += block.T @ x[rows].double()
+        for block, matrix in self.blocks():
+            matrix = matrix.double()
+            gram += matrix.T @ matrix
+            moment += matrix.T @ x[block].double()
         norms = gram.diagonal().sqrt()
         if not bool((norms > 0).all()):
             raise ValueError("subspace: a column of A is zero; columns must be independent")
@@ -86,33 +97,35 @@ class RandomSubspace(Subspace):
     """
 
     def __init__(self, seed: int, x: Tensor, dimension: int, hold_bytes: int = HOLD_BYTES):
-        super().__init__(dimension)
-        self.seed, self.size = seed, x.numel()
-        self.dtype, self.device = x.dtype, x.device
-        self.held = None
-        if self.size * dimension * x.element_size() <= hold_bytes:
-            self.held = torch.cat([block for _, block in self.blocks()])
+        super().__init__(x, dimension)
+        self.seed, self.held = seed, None
+        if self.size * dimension * self.dtype.itemsize <= hold_bytes:
+            held = x.new_empty(self.size, dimension)
+            for block, matrix in self.blocks():
+                held[block] = matrix
+            self.held = held
 
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+    def rows(self, block: slice) -> Tensor:
         if self.held is not None:
-            yield slice(0, self.size), self.held
-            return
-        for unit, start in enumerate(range(0, self.size, ROWS)):
-            generator = torch_generator(derive_seed(self.seed, "rows", unit))
-            rows = torch.randn(ROWS, self.dimension, generator=generator, dtype=torch.float32)
-            rows = rows[: self.size - start].to(self.device, self.dtype)
-            yield slice(start, start + len(rows)), rows
+            return self.held[block]
+        matrix = torch.empty(block.stop - block.start, self.dimension, dtype=torch.float32)
+        for start in range(block.start, block.stop, ROWS):
+            generator = torch_generator(derive_seed(self.seed, "rows", start // ROWS))
+            unit = torch.randn(ROWS, self.dimension, generator=generator, dtype=torch.float32)
+            place = start - block.start
+            matrix[place : place + ROWS] = unit[: block.stop - start]
+        return matrix.to(self.device, self.dtype)
 
 
 class GivenSubspace(Subspace):
-    """A given matrix A, shape (n, p)."""
+    """A given matrix A, shape (n, p), of x's dtype and on its device."""
 
-    def __init__(self, matrix: Tensor):
-        super().__init__(matrix.shape[1])
+    def __init__(self, matrix: Tensor, x: Tensor):
+        super().__init__(x, matrix.shape[1])
         self.matrix = matrix
 
-    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        yield slice(0, len(self.matrix)), self.matrix
+    def rows(self, block: slice) -> Tensor:
+        return self.matrix[block]
 
 
 def draw_seed(generator: torch.Generator) -> int:
@@ -135,7 +148,7 @@ def make_space(subspace: int | Tensor | None, x: Tensor, seed: int) -> FullSpace
     if subspace is None:
         return FullSpace()
     if isinstance(subspace, Tensor) and subspace.dim() > 0:
-        return GivenSubspace(_check_matrix(subspace, x))
+        return GivenSubspace(_check_matrix(subspace, x), x)
     wrong = f"subspace: {subspace!r}; None, an integer from 1 to {x.numel()}, or a tensor (n, p)"
     try:
         dimension = operator.index(subspace)
