@@ -5,8 +5,10 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-# Entry files run no numbers of their own: their edits must not retrain a study.
+# Edits of these must not retrain a study, for they cannot change its numbers: entry files, and what
+# finds and checks a data set (its options are settings, its bytes are checked by their digest).
 ENTRY = {PACKAGE / "__init__.py", PACKAGE / "stages" / "__init__.py"}
+ENTRY |= {PACKAGE / "data" / name for name in ("registry.py", "download.py", "checks.py")}
 
 
 def reachable(*modules: str) -> list[Path]:

@@ -3,6 +3,8 @@
 import copy
 import difflib
 import json
+import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,13 +32,14 @@ def complete(config: dict, schema: dict) -> dict:
     Raises:
         InputError: one line for each problem: the key, the value, and what would be right.
     """
-    problems = [
+    problems = list(_odd_numbers(config))
+    problems += [
         line
         for error in Draft202012Validator(schema).iter_errors(config)
         for line in _explain(error, schema)
     ]
     if not problems:
-        config = _with_defaults(copy.deepcopy(config), schema)
+        config = _with_defaults(_whole(copy.deepcopy(config), schema), schema)
         problems = list(_contradictions(config))
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
@@ -75,6 +78,19 @@ def architecture(network: dict) -> dict:
     }
 
 
+def _whole(value, schema: dict):
+    """Turn 5.0 into 5 where an integer is asked for: to JSON schemas they are the same."""
+    if isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
+        return {key: _whole(inner, known.get(key, others) or {}) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner, schema.get("items", {})) for inner in value]
+    types = schema.get("type", [])
+    if isinstance(value, float) and "integer" in ([types] if isinstance(types, str) else types):
+        return int(value)
+    return value
+
+
 def _with_defaults(value, schema: dict):
     """Fill in defaults, in the schema's order after the keys that are there."""
     if isinstance(value, dict):
@@ -106,7 +122,10 @@ def _explain(error, schema: dict) -> Iterator[str]:
         name = _show(error.instance)
         yield f'{place}: the name {name} may have letters, digits, ".", "_" and "-" only'
     else:
-        yield f"{place or 'config'}: {_show(error.instance)}; it must be {_wanted(error, schema)}"
+        line = f"{place or 'config'}: {_show(error.instance)}; it must be {_wanted(error, schema)}"
+        if isinstance(error.instance, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", error.instance):
+            line += " (YAML reads 1e-3 as text: write 0.001)"
+        yield line
 
 
 def _wanted(error, schema: dict) -> str:
@@ -145,8 +164,14 @@ def _contradictions(config: dict) -> Iterator[str]:
             )
         elif size == 1 and isinstance(size, int):
             yield f"methods.{method}.batch_size: 1; batch normalization needs at least 2 samples"
-    if 1 in config["batch_sweep"]["batch_sizes"]:
-        yield "batch_sweep.batch_sizes: 1; batch normalization needs at least 2 samples"
+    sizes = {method: config["methods"][method]["batch_size"] for method in ("sb", "lb")}
+    if type(sizes["sb"]) is type(sizes["lb"]) and sizes["sb"] >= sizes["lb"]:
+        yield f"methods.sb.batch_size: {sizes['sb']}; it must be below lb's, {sizes['lb']}"
+    for size in config["batch_sweep"]["batch_sizes"]:
+        if size == 1:
+            yield "batch_sweep.batch_sizes: 1; batch normalization needs at least 2 samples"
+        if size in sizes.values():
+            yield f"batch_sweep.batch_sizes: {size}; it is there already, as sb or lb: leave it out"
     for section in ("batch_sweep", "warm_start", "trajectory"):
         for network in chosen(config, section):
             if network not in config["networks"]:
@@ -162,6 +187,16 @@ def _contradictions(config: dict) -> Iterator[str]:
     if config["training"]["momentum"] and config["training"]["optimizer"] != "sgd":
         momentum = config["training"]["momentum"]
         yield f"training.momentum: {momentum}; only sgd has it; leave it out or set optimizer: sgd"
+
+
+def _odd_numbers(value, place: str = "") -> Iterator[str]:
+    """Numbers that JSON schemas let through and that mean nothing here."""
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            yield from _odd_numbers(inner, _join(place, str(key)))
+    elif isinstance(value, float) and not math.isfinite(value):
+        yield f"{place}: {value}; it must be a finite number"
 
 
 def _networks(config: dict) -> Iterator[str]:

@@ -21,6 +21,7 @@ class Recorder:
 
     def __init__(self):
         self._began = time.perf_counter()
+        self._commit = commit()  # now: the code may be edited while a long job runs
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
     def record(
@@ -37,7 +38,7 @@ class Recorder:
         return {
             "stage": stage,
             "spec": spec,
-            "commit": commit(),
+            "commit": self._commit,
             "versions": versions(),
             "device": device(),
             "threads": threads,

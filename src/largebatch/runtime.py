@@ -1,8 +1,10 @@
 """Torch, set up the same way in every stage."""
 
+import os
+
 from largebatch.errors import InputError
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
+DEVICES = ("auto", "cpu", "cuda")
 
 
 def set_up_torch(device: str = "auto", threads: int = 1):
@@ -18,6 +20,8 @@ def set_up_torch(device: str = "auto", threads: int = 1):
     Raises:
         InputError: an unknown device, or one this machine does not have.
     """
+    # cuBLAS is reproducible only with a fixed workspace, set before CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     import torch
 
     if device not in DEVICES:
@@ -29,7 +33,6 @@ def set_up_torch(device: str = "auto", threads: int = 1):
     torch.backends.cudnn.allow_tf32 = False
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
-    if device in available and not available[device]():
-        raise InputError(f"device: {device} is not available on this machine; use auto or cpu")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("device: cuda is not available on this machine; use auto or cpu")
     return torch.device(device)

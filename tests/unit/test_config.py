@@ -85,6 +85,14 @@ def test_the_studies_that_come_along_are_right(path):
         ({"training__momentum": 0.9}, ["training.momentum: 0.9", "only sgd has it"]),
         ({"warm_start__epochs": [101]}, ["warm_start.epochs: 101", "only 100 epochs"]),
         ({"trajectory__trials": 6}, ["trajectory.trials: 6", "only 5 trials"]),
+        ({"study": "published"}, ['study: "published"', "not data, published"]),
+        ({"training__learning_rate": float("nan")}, ["training.learning_rate", "finite number"]),
+        ({"sharpness__epsilons": [float("inf")]}, ["sharpness.epsilons.0", "finite number"]),
+        ({"training__learning_rate": "1e-3"}, ["training.learning_rate", "write 0.001"]),
+        ({"methods__sb__batch_size": 0.5}, ["methods.sb.batch_size: 0.5", "below lb's, 0.1"]),
+        ({"batch_sweep__batch_sizes": [256]}, ["batch_sweep.batch_sizes: 256", "leave it out"]),
+        ({"batch_sweep__networks": ["F1", "F1"]}, ["batch_sweep.networks"]),
+        ({"device": "mps"}, ['device: "mps"', "auto, cpu or cuda"]),
         ({"trajectory__networks": ["F2"]}, ["trajectory.networks", '"F2"', "F1"]),
     ],
 )
@@ -95,6 +103,12 @@ def test_wrong_configs_are_refused_in_one_readable_line(changes, words):
     assert "\n" not in message
     for word in words:
         assert word in message
+
+
+def test_whole_floats_are_integers():
+    done = complete(config(trials=3.0, training__epochs=7.0), SCHEMA)
+    assert type(done["trials"]) is type(done["training"]["epochs"]) is int
+    assert type(done["methods"]["lb"]["batch_size"]) is float
 
 
 @pytest.mark.parametrize("key", ["study", "datasets", "networks"])

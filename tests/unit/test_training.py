@@ -328,8 +328,10 @@ def test_what_is_no_batch_size_is_refused(batch_size, words):
 @pytest.mark.parametrize(
     ("key", "value", "right"),
     [
-        ("batch_size", 0, "at least 1"),
-        ("epochs", -1, "at least 0"),
+        ("batch_size", 0, "an integer of at least 1"),
+        ("batch_size", 2.5, "an integer of at least 1"),
+        ("batch_size", True, "an integer of at least 1"),
+        ("epochs", -1, "an integer of at least 0"),
         ("patience", 0, "null or at least 1"),
         ("optimizer", "lbfgs", "one of adam, sgd, adagrad"),
         ("learning_rate", 0.0, "finite and above 0"),

@@ -23,7 +23,7 @@ def tool(name: str) -> str:
 
 @pytest.mark.parametrize("words", [("check",), ("format", "--check")], ids=" ".join)
 def test_ruff(words):
-    run(tool("ruff"), *words, "src", "tests", "benchmarks")
+    run(tool("ruff"), *words, "src", "tests")
 
 
 def test_snakefmt():

@@ -72,6 +72,7 @@ rule claims:
     input:
         **{name: paths.gathered(STUDY, name) for name in GATHERED},
         code=code("stages.claims"),
+        published=f"{PACKAGE}/analysis/paper_numbers.csv",
     output:
         csv=report(
             f"{REPORTS}/claims.csv",

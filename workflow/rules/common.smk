@@ -15,9 +15,11 @@ with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
     SCHEMA = yaml.safe_load(stream)
 try:
     CONFIG = complete(config, SCHEMA)
+    DATASET_OPTIONS = {}
     for name, entry in CONFIG["datasets"].items():
         options = {key: value for key, value in entry.items() if key != "source"}
-        check_made(name, entry["source"], check_options(entry["source"], options))
+        DATASET_OPTIONS[name] = check_options(entry["source"], options)
+        check_made(name, entry["source"], DATASET_OPTIONS[name])
 except InputError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}")
 
@@ -29,10 +31,14 @@ PACKAGE = os.path.relpath(codefiles.PACKAGE)
 PUBLIC_CONFIG = {k: v for k, v in CONFIG.items() if k not in ("mirror", "downloads", "device")}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
 HEADLINE = EPSILONS[0]
-# The Python that runs Snakemake also runs the jobs, whether or not its venv is activated.
-shell.prefix(
-    f"set -euo pipefail; export PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH; "
-)
+# The Python that runs Snakemake also runs the jobs, whether or not its venv is activated. Where the
+# files of data sets lie is told by the environment: it does not change what is computed.
+EXPORTS = {"LARGEBATCH_DOWNLOADS": CONFIG["downloads"]}
+if CONFIG["mirror"]:
+    EXPORTS["LARGEBATCH_MIRROR"] = CONFIG["mirror"]
+exports = [f"PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH"]
+exports += [f"{name}={shlex_quote(value)}" for name, value in EXPORTS.items()]
+shell.prefix(f"set -euo pipefail; export {' '.join(exports)}; ")
 
 
 wildcard_constraints:

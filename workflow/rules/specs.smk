@@ -19,9 +19,7 @@ def data_spec(wildcards):
     return json.dumps(
         {
             "source": entry["source"],
-            "options": {key: value for key, value in entry.items() if key != "source"},
-            "mirror": CONFIG["mirror"],
-            "downloads": CONFIG["downloads"],
+            "options": DATASET_OPTIONS[wildcards.dataset],
         }
     )
 
@@ -56,8 +54,9 @@ def train_spec(wildcards):
     )
 
 
-def sharpness_spec(wildcards, space, epsilons, solvers, max_evaluations, **others):
-    # The method is left out: SB and LB are measured in the same random subspaces.
+def sharpness_spec(wildcards, space, epsilons, solvers, **others):
+    # The method is left out: SB and LB are measured in the same random subspaces. All of a study's
+    # searches in the full space have the same budget, so that their results can be compared.
     return json.dumps(
         {
             "seed": CONFIG["seed"],
@@ -69,37 +68,27 @@ def sharpness_spec(wildcards, space, epsilons, solvers, max_evaluations, **other
             "space": space,
             "epsilons": epsilons,
             "solvers": solvers,
-            "max_evaluations": max_evaluations,
+            "max_evaluations": CONFIG["sharpness"]["max_evaluations"],
             **others,
         }
     )
 
 
 def main_sharpness_spec(wildcards):
-    settings = CONFIG["sharpness"]
-    subspace = dict(settings["subspace"])
     if wildcards.space == "full":
-        evaluations = settings["max_evaluations"]
-        return sharpness_spec(wildcards, "full", EPSILONS, ["best", "paper"], evaluations)
+        return sharpness_spec(wildcards, "full", EPSILONS, ["best", "paper"])
+    subspace = dict(CONFIG["sharpness"]["subspace"])
     solvers = ["best", "paper"] if subspace.pop("paper_solver") else ["best"]
     return sharpness_spec(wildcards, "subspace", EPSILONS, solvers, **subspace)
 
 
 def sweep_sharpness_spec(wildcards):
-    section = CONFIG["warm_start" if wildcards.method.startswith("warm") else "batch_sweep"]
-    return sharpness_spec(wildcards, "full", [HEADLINE], ["best"], section["max_evaluations"])
+    return sharpness_spec(wildcards, "full", [HEADLINE], ["best"])
 
 
 def trajectory_spec(wildcards):
-    section = CONFIG["trajectory"]
-    return sharpness_spec(
-        wildcards,
-        "full",
-        [HEADLINE],
-        ["best"],
-        section["max_evaluations"],
-        epochs=sorted(section["epochs"]),
-    )
+    epochs = sorted(CONFIG["trajectory"]["epochs"])
+    return sharpness_spec(wildcards, "full", [HEADLINE], ["best"], epochs=epochs)
 
 
 def interpolation_spec(wildcards):
@@ -126,10 +115,7 @@ def settings():
     """What tables, claims, figures and the report need to know of the config."""
     networks = CONFIG["networks"]
     return {
-        "study": STUDY,
-        "title": CONFIG["title"],
         "epsilons": EPSILONS,
-        "subspace_dimension": CONFIG["sharpness"]["subspace"]["dimension"],
         "figure_trial": {name: plan.figure_trial(CONFIG, name) for name in networks},
         "trajectory_trial": 0,
         "paper_network": {name: entry["paper_network"] for name, entry in networks.items()},

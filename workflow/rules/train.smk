@@ -22,7 +22,7 @@ rule train:
         method=r"sb|lb|b\d+",
     threads: CONFIG["threads"]
     resources:
-        gpu=1,
+        gpu=int(CONFIG["device"] != "cpu"),
     params:
         spec=train_spec,
         start="",

@@ -53,12 +53,15 @@ def build(settings: NetworkSettings, input_shape: tuple[int, ...], classes: int)
         raise InputError(f"classes: {classes}; a classifier needs at least 2")
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.options.items()}
     for key in ("width", "depth"):
-        if options.get(key, 1) < 1:
-            raise InputError(f"{key}: {options[key]}; it must be at least 1")
+        value = options.get(key, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InputError(f"{key}: {value!r}; it must be an integer of at least 1")
     try:
         return FAMILIES[settings.family](tuple(input_shape), classes, **options)
-    except TypeError as error:
-        raise InputError(f"family {settings.family}: {error}") from error
+    except (TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"family {settings.family}: options {options} do not fit: {error}"
+        ) from error
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -11,8 +11,10 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """Write `outputs["arrays"]` and `record.json` beside it.
 
     Args:
-        spec: source, options, mirror (a folder or null; LARGEBATCH_MIRROR where null), downloads.
+        spec: source and options. Where its files lie does not change the data, so it is told by
+            the environment: LARGEBATCH_MIRROR and LARGEBATCH_DOWNLOADS (default `downloads`).
     """
-    mirror = spec.get("mirror") or os.environ.get("LARGEBATCH_MIRROR") or None
-    arrays = prepare(spec["source"], spec["options"], mirror=mirror, downloads=spec["downloads"])
+    mirror = os.environ.get("LARGEBATCH_MIRROR") or None
+    downloads = os.environ.get("LARGEBATCH_DOWNLOADS") or "downloads"
+    arrays = prepare(spec["source"], spec["options"], mirror=mirror, downloads=downloads)
     save(arrays, Path(outputs["arrays"]).parent)

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from largebatch import landscape
 from largebatch.data.arrays import load
+from largebatch.landscape.interpolation import point_on_path
+from largebatch.landscape.modules import flatten
 from largebatch.plan import PATHS
 from largebatch.runtime import set_up_torch
 from largebatch.stages import loading
@@ -29,7 +30,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
     ends = [loading.load_network(spec, arrays, inputs[method]) for method in ("sb", "lb")]
-    small, large = map(landscape.flatten, ends)
+    small, large = map(flatten, ends)
     # Running statistics belong to one point; between the ends they are recomputed, never mixed.
     running = spec["architecture"]["options"].get("batchnorm") == "running"
     f = loading.objective(spec, arrays, ends[0], "recompute" if running else "as_is")
@@ -37,7 +38,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     for path in PATHS:
         rows = []
         for alpha in tqdm(alphas, desc=path, unit="point", disable=None):
-            x = landscape.point_on_path(small, large, float(alpha), path)
+            x = point_on_path(small, large, float(alpha), path)
             train = f.metrics(x)
             test = f.metrics(x, arrays.test_inputs, arrays.test_targets)
             rows.append((round(float(alpha), 10), *train, *test))

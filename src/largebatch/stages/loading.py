@@ -7,9 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from largebatch import landscape, networks
+from largebatch import networks
 from largebatch.data.arrays import Arrays
 from largebatch.errors import InputError
+from largebatch.landscape.modules import ModuleObjective
 from largebatch.storage import read_json, read_tensors
 
 
@@ -36,9 +37,9 @@ def load_network(spec: dict, arrays: Arrays, path: str | Path) -> nn.Module:
 
 def objective(
     spec: dict, arrays: Arrays, network: nn.Module, batchnorm: str = "as_is"
-) -> landscape.ModuleObjective:
+) -> ModuleObjective:
     """Return f, the network's mean cross entropy over the training set."""
-    return landscape.ModuleObjective(
+    return ModuleObjective(
         network,
         functional.cross_entropy,
         arrays.train_inputs,
@@ -58,7 +59,7 @@ class AtOnePoint:
         x: the point, shape (n,).
     """
 
-    def __init__(self, f: landscape.ModuleObjective, x: Tensor):
+    def __init__(self, f: ModuleObjective, x: Tensor):
         self.f, self.x = f, x
         self._bar = tqdm(unit=" evaluations of f", disable=None)
         value, gradient = f.value_and_gradient(x)

@@ -1,5 +1,6 @@
 """Stage `train`: one run of one network with one method, from its start to the last iterate."""
 
+import dataclasses
 import math
 import sys
 from pathlib import Path
@@ -10,7 +11,6 @@ from tqdm import tqdm
 
 from largebatch import networks, paths, training
 from largebatch.data.arrays import load
-from largebatch.errors import InputError
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
 from largebatch.storage import read_tensors, write_csv, write_json, write_tensors
@@ -28,7 +28,9 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
-    network = _network(spec, inputs, arrays).to(device)
+    network = _network(spec, arrays)
+    missing = _start_warm(network, spec, inputs)
+    network = network.to(device)
     settings = training.TrainingSettings(
         batch_size=training.samples_per_batch(spec["batch_size"], len(arrays.train_targets)),
         **spec["training"],
@@ -47,11 +49,13 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         network,
         (arrays.train_inputs, arrays.train_targets),
         (arrays.test_inputs, arrays.test_targets),
-        settings,
+        dataclasses.replace(settings, epochs=0) if missing else settings,
         shuffle=torch_generator(seeds["shuffle"]),
         dropout_seed=seeds["dropout"],
         on_epoch=on_epoch,
     )
+    if missing:
+        outcome.stop_reason, outcome.message = "not started", missing
     if outcome.message:
         print(f"{spec['network']} {spec['method']} trial {spec['trial']}: {outcome.message}")
     write_tensors(outputs["start"], start)
@@ -65,19 +69,22 @@ def _seed(spec: dict, use: str) -> int:
     return derive_seed(spec["seed"], spec["network"], "trial", spec["trial"], use)
 
 
-def _network(spec: dict, inputs: dict, arrays) -> torch.nn.Module:
+def _network(spec: dict, arrays) -> torch.nn.Module:
     settings = networks.NetworkSettings(**spec["architecture"])
     network = networks.build(settings, arrays.train_inputs.shape[1:], arrays.classes)
     networks.initialize(network, torch_generator(_seed(spec, "start")))
-    if spec["start_epoch"] is not None:
-        path = Path(inputs["start_epochs"]) / paths.epoch_weights(spec["start_epoch"])
-        if not path.exists():
-            raise InputError(
-                f"{path}: the SB run ended before epoch {spec['start_epoch']}; choose warm_start "
-                "epochs that the run reaches"
-            )
-        network.load_state_dict(read_tensors(path))
     return network
+
+
+def _start_warm(network: torch.nn.Module, spec: dict, inputs: dict) -> str:
+    """Load the SB iterate of a warm start; return why it cannot be, or nothing."""
+    if spec["start_epoch"] is None:
+        return ""
+    path = Path(inputs["start_epochs"]) / paths.epoch_weights(spec["start_epoch"])
+    if not path.exists():  # stopped by patience, or diverged: the study goes on and says so
+        return f"not started: the SB run ended before epoch {spec['start_epoch']}"
+    network.load_state_dict(read_tensors(path))
+    return ""
 
 
 def _copy(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -95,7 +102,7 @@ def _log(row: dict, epochs: int) -> None:
 
 def _record(spec, arrays, network, settings, seeds, start, outcome) -> dict:
     last = outcome.history[-1]
-    diverged = outcome.stop_reason == "diverged"
+    failed = outcome.stop_reason if outcome.stop_reason in ("diverged", "not started") else None
     metrics = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
     trainable = [name for name, weight in network.named_parameters() if weight.requires_grad]
     squares = [(outcome.weights[name] - start[name]).double().square().sum() for name in trainable]
@@ -110,12 +117,12 @@ def _record(spec, arrays, network, settings, seeds, start, outcome) -> dict:
         "test_samples": len(arrays.test_targets),
         "parameters": networks.parameter_count(network),
         "batch_size": settings.batch_size,
-        "status": "diverged" if diverged else "completed",
+        "status": failed or "completed",
         "stop_reason": outcome.stop_reason,
         "message": outcome.message,
         "epochs": last["epoch"],
         "steps": outcome.steps,
-        **{key: None if diverged or not math.isfinite(last[key]) else last[key] for key in metrics},
-        "distance": None if diverged else math.sqrt(sum(square.item() for square in squares)),
+        **{key: None if failed or not math.isfinite(last[key]) else last[key] for key in metrics},
+        "distance": None if failed else math.sqrt(sum(square.item() for square in squares)),
         "seeds": seeds,
     }

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from largebatch.batching import batch_slices
+from largebatch.errors import InputError
 
 
 def has_batch_norm(network: nn.Module) -> bool:
@@ -19,14 +20,19 @@ def evaluate(
     """Return the mean cross entropy and the accuracy in percent, dropout off.
 
     The data are always divided in the same way, so that batch statistics are part of a fixed
-    function of the weights. Sums are in float64.
+    function of the weights. The batches' sums are added in float64.
 
     Args:
         network: put into evaluation mode, and back into the mode it was in.
         inputs: (N, ...) float32.
         targets: (N,) int64.
         batch_size: samples a batch, at least 2 under batch normalization.
+
+    Raises:
+        InputError: a single sample under batch normalization.
     """
+    if len(targets) < 2 and has_batch_norm(network):
+        raise InputError("samples: 1; batch normalization has no statistics of a single sample")
     was_training = network.training
     network.eval()
     loss = torch.zeros((), dtype=torch.float64, device=inputs.device)

@@ -40,14 +40,18 @@ class TrainingSettings:
             if not right:
                 raise InputError(f"{key}: {getattr(self, key)!r}; it must be {what}")
 
-        check("batch_size", self.batch_size >= 1, "at least 1")
-        check("epochs", self.epochs >= 0, "at least 0")
+        check("batch_size", _is_count(self.batch_size, 1), "an integer of at least 1")
+        check("epochs", _is_count(self.epochs, 0), "an integer of at least 0")
         check("patience", self.patience is None or self.patience >= 1, "null or at least 1")
         check("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
         check("learning_rate", 0 < self.learning_rate < float("inf"), "finite and above 0")
         check("momentum", 0 <= self.momentum < 1, "in [0, 1)")
         check("weight_decay", 0 <= self.weight_decay < float("inf"), "finite and at least 0")
         check("evaluation_batch_size", self.evaluation_batch_size >= 2, "at least 2")
+
+
+def _is_count(value, smallest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= smallest
 
 
 def samples_per_batch(batch_size: int | float, samples: int) -> int:
