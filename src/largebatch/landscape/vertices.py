@@ -53,11 +53,12 @@ class Restarts:
     def run(self) -> str:
         """Restart until the budget ends (BudgetExhausted) or nothing new is found."""
         search, same, number = self.search, 0, 0
+        corners = 2 ** min(search.origin.u.numel(), 62)  # no float has 2.0**1024
         if search.best.u.abs().eq(1).all():
             self._observe(search.best)
             self.gains[_key(search.best.u)] = search.best.gain
             self.ascend(search.best)
-        while same < SAME_END and len(self.gains) < 2.0 ** search.origin.u.numel():
+        while same < SAME_END and len(self.gains) < corners:
             number += 1
             before = search.best.gain
             gain = self._restart(search.random_vertex() if number % 2 else self._flipped())
