@@ -60,17 +60,13 @@ SHARPNESS_COLUMNS = [
 def make_settings(networks=("F1", "C1"), **changes) -> dict:
     """Return the settings that belong to `make_frames(networks)`; `changes` replace entries."""
     settings = {
-        "study": "synthetic",
-        "title": "A synthetic study",
         "epsilons": [0.001, 0.0005],
-        "subspace_dimension": 100,
         "figure_trial": dict.fromkeys(networks, 0),
         "trajectory_trial": 0,
         "same_data_as_paper": dict.fromkeys(networks, False),
         "paper_network": {
             network: network if network in PROFILES else None for network in networks
         },
-        "config": {},
     }
     return settings | changes
 
@@ -84,6 +80,7 @@ def make_frames(
     sweep=(16, 64, 128, 800),
     warm=(1, 5, 15, 30),
     diverged=(),
+    not_started=(),
     infinite=False,
 ) -> dict[str, pd.DataFrame]:
     """Return the tidy tables `networks runs history sharpness interpolation` of an invented study.
@@ -97,6 +94,7 @@ def make_frames(
         sweep: batch sizes of the sweep (methods `b{size}`).
         warm: SB epochs from which LB runs are warm-started (methods `warm{k}`).
         diverged: runs that failed, as `(network, method, trial)`.
+        not_started: warm starts whose SB run ended before their epoch, likewise.
         infinite: whether losses far outside [0, 1] on the interpolation paths are infinite.
     """
     rng = np.random.default_rng(seed)
@@ -107,7 +105,9 @@ def make_frames(
         plans = _plans(profile, sweep, warm)
         for trial in range(trials):
             for plan in plans:
-                failed = (network, plan["method"], trial) in diverged
+                key = (network, plan["method"], trial)
+                failed = "diverged" if key in diverged else ""
+                failed = "not started" if key in not_started else failed
                 _add_run(rows, rng, network, trial, plan, epochs, draws, failed)
             if not {(network, "sb", trial), (network, "lb", trial)} & set(diverged):
                 rows["interpolation"] += _paths(rng, network, trial, profile, infinite)
@@ -163,12 +163,17 @@ def _add_run(rows, rng, network, trial, plan, epochs, draws, failed) -> None:
     key = {"network": network, "method": plan["method"], "trial": trial}
     history = _history(rng, key, epochs, level, test_accuracy, failed)
     last = history[-1]
+    messages = {
+        "": "",
+        "diverged": f"training loss is NaN at epoch {len(history)}",
+        "not started": f"not started: the SB run ended before epoch {plan['k']:g}",
+    }
     run = key | {
         "role": plan["role"],
         "batch_size": plan["batch_size"],
-        "status": "diverged" if failed else "completed",
-        "stop_reason": "diverged" if failed else "epochs",
-        "message": f"training loss is NaN at epoch {len(history)}" if failed else "",
+        "status": failed or "completed",
+        "stop_reason": failed or "epochs",
+        "message": messages[failed],
         "epochs": len(history) - 1,
         "steps": (len(history) - 1) * math.ceil(4000 / plan["batch_size"]),
         "warm_epochs": plan["k"],
@@ -183,7 +188,7 @@ def _add_run(rows, rng, network, trial, plan, epochs, draws, failed) -> None:
 
 
 def _history(rng, key, epochs, level, test_accuracy, failed) -> list[dict]:
-    stop = max(1, epochs // 3) if failed else epochs
+    stop = {"": epochs, "diverged": max(1, epochs // 3), "not started": 0}[failed]
     rate = 12 / epochs
     rows = []
     for epoch in range(stop + 1):

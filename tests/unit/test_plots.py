@@ -16,6 +16,7 @@ from largebatch.plots import FIGURES, figure4, parametric, select, style
 
 DATA_FIGURES = [name for name in FIGURES if name != "figure1"]
 FAILED = (("F1", "lb", 0), ("C1", "sb", 1), ("C1", "b64", 0), ("F1", "warm5", 1))
+NOT_STARTED = (("F1", "warm15", 1),)
 
 
 def draw(name, frames, settings=None):
@@ -75,7 +76,7 @@ SCENARIOS = {
     "one trial": {"trials": 1},
     "one network": {"networks": ("C1",), "trials": 2},
     "five networks": {"networks": ("F1", "F2", "C1", "C2", "C3"), "trials": 1},
-    "diverged": {"trials": 2, "diverged": FAILED},
+    "diverged": {"trials": 2, "diverged": FAILED, "not_started": NOT_STARTED},
     "all diverged": {
         "trials": 1,
         "diverged": [(n, m, 0) for n in ("F1", "C1") for m in ("sb", "lb")],
@@ -97,7 +98,7 @@ def test_every_figure_draws_from_csv(name, scenario):
     if scenario == "no sweep, no warm start" and name in ("figure4", "figure5"):
         assert "not measured" in labels
     elif scenario == "all diverged" and name not in ("figure4", "figure5", "figure_gap"):
-        assert "run diverged: F1 sb trial 0" in labels
+        assert "run failed: F1 sb trial 0 (diverged)" in labels
     elif name != "figure_gap":
         assert all(f"{network} · mnist1d" in titles for network in tables["networks"]["network"])
 
@@ -124,16 +125,16 @@ def test_runs_without_measurements_are_said_to_be_not_measured():
     ("name", "lost"),
     [
         ("figure2", ["F1 lb trial 0", "C1 sb trial 1"]),
-        ("figure3", ["run diverged: F1 lb trial 0"]),
+        ("figure3", ["run failed: F1 lb trial 0"]),
         ("figure4", ["C1 b64 trial 0", "F1 lb trial 0"]),
-        ("figure5", ["F1 warm5 trial 1"]),
+        ("figure5", ["F1 warm5 trial 1 (diverged)", "F1 warm15 trial 1 (not started)"]),
         ("figure6", ["F1 lb trial 0"]),
-        ("figure7", ["run diverged: F1 lb trial 0"]),
+        ("figure7", ["run failed: F1 lb trial 0"]),
         ("figure_gap", ["F1 lb trial 0", "C1 sb trial 1"]),
     ],
 )
-def test_diverged_runs_are_named(name, lost):
-    labels = words(draw(name, make_frames(trials=2, diverged=FAILED)))
+def test_failed_runs_are_named(name, lost):
+    labels = words(draw(name, make_frames(trials=2, diverged=FAILED, not_started=NOT_STARTED)))
     for run in lost:
         assert run in labels
 

@@ -32,7 +32,7 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
         for line, label in ((style.TRAIN_STYLE, "training"), (style.TEST_STYLE, "testing"))
     ]
     panels.legend(figure, [*panels.method_handles(linewidth=5), *lines])
-    failed = select.diverged(frames["runs"], networks, select.MAIN)
+    failed = select.failures(frames["runs"], networks, select.MAIN)
     panels.footnote(figure, [panels.left_out(failed)])
     return figure
 
@@ -44,7 +44,7 @@ def _panel(axis: Axes, frames: dict[str, pd.DataFrame], network: str) -> None:
         finished[["method", "trial"]], on=["method", "trial"]
     )
     if history.empty:
-        panels.say_why_empty(axis, select.diverged(frames["runs"], [network], select.MAIN))
+        panels.say_why_empty(axis, select.failures(frames["runs"], [network], select.MAIN))
         return
     lowest = []
     for method in select.MAIN:

@@ -38,15 +38,14 @@ def sweep_epsilon(frames: dict, settings: dict, network: str) -> float:
 def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     """Draw points for trials and lines through their means, one panel a network with a sweep."""
     runs = frames["runs"]
-    everyone = select.network_names(frames)
-    networks = [n for n in everyone if not select.role_runs(runs, n, "sweep").empty]
+    networks, note = select.networks_with(frames, "sweep", "batch-size sweep")
     figure, axes = panels.grid(len(networks))
     if not networks:
         panels.say(axes[0], "not measured: the study has no batch-size sweep")
     failed, zeros = [], []
     for axis, network in zip(axes, networks, strict=False):
         sweep = select.role_runs(runs, network, "sweep")
-        lost = select.diverged(runs, [network], [*sweep["method"].unique(), *select.MAIN])
+        lost = select.failures(runs, [network], [*sweep["method"].unique(), *select.MAIN])
         failed += lost
         epsilon = sweep_epsilon(frames, settings, network)
         table = batch_size_table(frames, network, epsilon)
@@ -59,8 +58,6 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
         places = {method: sizes[f"{method}_batch_size"] for method in select.MAIN}
         panels.mark_methods(axis, places)
         zeros += table["sharpness"].tolist()
-    absent = [n for n in everyone if n not in networks]
-    note = f"No batch-size sweep for {', '.join(absent)}." if absent and networks else ""
     panels.footnote(figure, [note, panels.left_out(failed), panels.hidden_zeros(zeros)])
     panels.legend(figure, _handles())
     return figure

@@ -43,8 +43,7 @@ def small_batch(frames: dict, network: str, epsilon: float) -> tuple[pd.Series, 
 def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     """Draw testing accuracy (upper) and sharpness (lower) against the epochs of warm start."""
     runs = frames["runs"]
-    everyone = select.network_names(frames)
-    networks = [n for n in everyone if not select.role_runs(runs, n, "warm").empty]
+    networks, note = select.networks_with(frames, "warm", "warm starts")
     figure, pairs = panels.stacked(len(networks))
     if not networks:
         for axis in pairs[0]:
@@ -53,7 +52,7 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     for (upper, lower), network in zip(pairs, networks, strict=False):
         warm = select.role_runs(runs, network, "warm")
         methods = [*warm["method"].unique(), *select.MAIN]
-        lost = select.diverged(runs, [network], methods, warm["trial"].unique())
+        lost = select.failures(runs, [network], methods, warm["trial"].unique())
         failed += lost
         rows = frames["sharpness"]
         rows = rows[(rows["network"] == network) & rows["method"].isin(warm["method"])]
@@ -68,8 +67,6 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
         _accuracy(upper, table, reference)
         _sharpness(lower, table, reference[2], epsilon)
         values += table["sharpness"].tolist()
-    absent = [n for n in everyone if n not in networks]
-    note = f"No warm starts for {', '.join(absent)}." if absent and networks else ""
     panels.footnote(figure, [note, panels.left_out(failed), panels.hidden_zeros(values)])
     figure.align_ylabels()
     panels.legend(figure, _handles())

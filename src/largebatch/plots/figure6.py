@@ -19,7 +19,7 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     everyone = select.network_names(frames)
     networks = [n for n in everyone if (rows["network"] == n).any()]
     figure, axes = panels.grid(len(networks))
-    failed = select.diverged(frames["runs"], everyone, select.MAIN, [trial])
+    failed = select.failures(frames["runs"], everyone, select.MAIN, [trial])
     if not networks:
         panels.say_why_empty(axes[0], failed)
     for axis, network in zip(axes, networks, strict=False):

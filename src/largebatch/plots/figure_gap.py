@@ -49,7 +49,7 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
         axis.margins(y=0.16)
     if right.lines:
         panels.log_scale(right, "y")
-    failed = select.diverged(frames["runs"], networks, select.MAIN)
+    failed = select.failures(frames["runs"], networks, select.MAIN)
     panels.footnote(figure, [panels.left_out(failed), panels.hidden_zeros(zeros)])
     panels.legend(figure, _handles())
     return figure

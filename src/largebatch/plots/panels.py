@@ -70,8 +70,8 @@ def say(axis: Axes, words: str) -> None:
 
 
 def say_why_empty(axis: Axes, failed: Sequence[str]) -> None:
-    """Write into an empty panel that its runs diverged, or that nothing was measured."""
-    say(axis, f"run diverged: {', '.join(failed)}" if failed else "not measured")
+    """Write into an empty panel that its runs failed, or that nothing was measured."""
+    say(axis, f"run failed: {', '.join(failed)}" if failed else "not measured")
 
 
 def right_axis(axis: Axes, colour: str) -> Axes:
@@ -149,8 +149,8 @@ def footnote(figure: Figure, notes: Sequence[str]) -> None:
 
 
 def left_out(failed: Sequence[str]) -> str:
-    """Return the note that names diverged runs, or nothing."""
-    return f"Diverged and left out: {', '.join(failed)}." if failed else ""
+    """Return the note that names failed runs, or nothing."""
+    return f"Failed and left out: {', '.join(failed)}." if failed else ""
 
 
 def hidden_zeros(values) -> str:

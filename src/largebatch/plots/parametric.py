@@ -33,7 +33,7 @@ def draw_path(frames: dict[str, pd.DataFrame], settings: dict, path: str, formul
         title = select.panel_title(frames, network)
         axis.set_title(f"{title}, trial {trial}", pad=17)
         if curve.empty:
-            failed = select.diverged(frames["runs"], [network], select.MAIN, [trial])
+            failed = select.failures(frames["runs"], [network], select.MAIN, [trial])
             panels.say_why_empty(axis, failed)
             continue
         classes = int(frames["networks"].set_index("network").at[network, "classes"])

@@ -18,23 +18,40 @@ def panel_title(frames: dict[str, pd.DataFrame], network: str) -> str:
 
 
 def completed(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs that did not diverge."""
+    """Return the runs that were trained to their end."""
     return runs[runs["status"] == "completed"]
 
 
-def diverged(runs: pd.DataFrame, networks, methods=None, trials=None) -> list[str]:
-    """Name the diverged runs among the given networks, methods and trials: `F1 sb trial 2`."""
-    failed = runs[(runs["status"] == "diverged") & runs["network"].isin(list(networks))]
+def failures(runs: pd.DataFrame, networks, methods=None, trials=None) -> list[str]:
+    """Name the failed runs of these networks, methods and trials: `F1 sb trial 2 (diverged)`."""
+    failed = runs[(runs["status"] != "completed") & runs["network"].isin(list(networks))]
     if methods is not None:
         failed = failed[failed["method"].isin(list(methods))]
     if trials is not None:
         failed = failed[failed["trial"].isin(list(trials))]
-    return [f"{row.network} {row.method} trial {row.trial}" for row in failed.itertuples()]
+    return [
+        f"{row.network} {row.method} trial {row.trial} ({row.status})"
+        for row in failed.itertuples()
+    ]
 
 
 def role_runs(runs: pd.DataFrame, network: str, role: str) -> pd.DataFrame:
-    """Return a network's runs of one role (`main`, `sweep`, `warm`), diverged ones included."""
+    """Return a network's runs of one role (`main`, `sweep`, `warm`), failed ones included."""
     return runs[(runs["network"] == network) & (runs["role"] == role)]
+
+
+def networks_with(frames: dict[str, pd.DataFrame], role: str, what: str) -> tuple[list[str], str]:
+    """Return the networks that have runs of a role, and the note that names the others.
+
+    Args:
+        frames: the tidy tables `networks` and `runs`.
+        role: `sweep` or `warm`.
+        what: what the others lack, as it reads in the note; no note where all lack it.
+    """
+    everyone = network_names(frames)
+    networks = [name for name in everyone if not role_runs(frames["runs"], name, role).empty]
+    absent = [name for name in everyone if name not in networks]
+    return networks, f"No {what} for {', '.join(absent)}." if absent and networks else ""
 
 
 def final_sharpness(sharpness: pd.DataFrame, epsilon: float, network: str) -> pd.DataFrame:
