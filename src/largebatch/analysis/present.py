@@ -175,9 +175,14 @@ def _convergence(row) -> dict:
         "epochs": _count(row["epochs"]),
         "final training loss, median / max": f"{row['final_loss_median']:.2e} / "
         f"{row['final_loss_max']:.2e}",
-        "decrease in the last 10% of epochs, median / max": late,
-        "loss per epoch there, median": f"{row['late_slope_median']:.1e}",
-        f"under {100 * row['threshold']:g}%": number(bool(row["ceased"])),
+        "training accuracy, %, mean": number(row["final_train_accuracy_mean"], 2),
+        "last 10% of epochs, share of the whole decrease, median / max": late,
+        f"share under {100 * row['threshold']:g}%": number(bool(row["ceased"])),
+        "decrease there, nats, median / max": f"{row['late_decrease_median']:.1e} / "
+        f"{row['late_decrease_max']:.1e}",
+        "decrease there relative to the loss, median": EMPTY
+        if pd.isna(row["late_relative_median"])
+        else f"{100 * row['late_relative_median']:.1f}%",
     }
 
 
