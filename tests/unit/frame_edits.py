@@ -1,7 +1,11 @@
 """Edits of the synthetic tables of `frames`, and how the tests of the claims read the verdicts."""
 
 import pandas as pd
+from frames import make_settings
 
+from largebatch.analysis import judge
+
+SETTINGS = make_settings(("F1",))
 FULL = {"space": "full", "epsilon": 0.001, "solver": "best"}
 SWAP = {"sb": "lb", "lb": "sb"}
 
@@ -26,6 +30,10 @@ def with_trajectories(frames, trials):
     along = table[table["epoch"].notna()]
     copies = [along.assign(trial=trial) for trial in range(1, trials)]
     frames["sharpness"] = pd.concat([table, *copies], ignore_index=True)
+
+
+def verdict_of(frames, claim):
+    return of(judge(frames, SETTINGS), claim)
 
 
 def of(claims, claim, network="F1"):

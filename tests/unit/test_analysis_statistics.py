@@ -8,9 +8,11 @@ from largebatch.analysis.statistics import (
     geometric_mean_interval,
     log_ratios,
     mean_interval,
+    permutation_tails,
+    rank_correlation,
     spearman,
 )
-from largebatch.analysis.verdicts import Finding, Part, combine
+from largebatch.analysis.verdicts import Either, Finding, Part, combine
 
 T1 = 12.706204736  # Student's t, 97.5%, 1 degree of freedom
 T4 = 2.776445105  # 4 degrees of freedom
@@ -80,6 +82,43 @@ def test_spearman_of_two_points_is_nothing():
     assert math.isnan(spearman([1, 2], [2, 1]))
 
 
+UP = ([1, 2, 3], [4, 5, 6])  # rho 1
+SWAPPED = ([1, 2, 3], [1, 3, 2])  # rho 1/2, as have two of the six orders
+
+
+@pytest.mark.parametrize(
+    ("trials", "low", "high"),
+    [
+        ([UP], 1, 1 / 6),
+        ([UP, UP], 1, 1 / 36),
+        ([SWAPPED], 5 / 6, 3 / 6),
+        # Sums of two: 2 once, 3/2 in 4 of 36, 1 in 4: 9 of 36 are at least 1, 31 at most.
+        ([SWAPPED, SWAPPED], 31 / 36, 9 / 36),
+        ([([1, 2, 3], [5, 5, 5])] * 3, 1, 1),
+        ([([1, 2, 3, 4], [1, 1, 0, 0])] * 2, 1 / 36, 1),  # ties: 6 different orders
+        ([UP, ([1, 2, 3, 4], [1, 2, 3, 4])], 1, 1 / 144),
+    ],
+)
+def test_permutation_tails_are_exact(trials, low, high):
+    assert permutation_tails(trials) == pytest.approx((low, high))
+
+
+def test_permutation_tails_of_many_points_are_normal():
+    low, high = permutation_tails([(range(10), range(10))] * 4)  # z = 4 / sqrt(4 / 9) = 6
+    assert high == pytest.approx(9.8659e-10, rel=1e-4)
+    assert low == pytest.approx(1)
+
+
+def test_equal_rank_correlations_have_no_interval_but_tails():
+    found = rank_correlation([UP, UP, UP])
+    assert (found.value, found.low, found.high, found.trials) == (pytest.approx(1), None, None, 3)
+    assert found.tails == pytest.approx((1, 1 / 216))
+    assert rank_correlation([UP]) == Estimate(pytest.approx(1), None, None, 1)
+    spread = rank_correlation([UP, SWAPPED])
+    assert spread.tails is None
+    assert (spread.low, spread.high) == (-1, 1)  # 0.75 -+ 12.7 * 0.25, cut
+
+
 def estimate(low, high, **counts):
     return Estimate((low + high) / 2, low, high, 5, **counts)
 
@@ -103,6 +142,11 @@ def estimate(low, high, **counts):
         (estimate(0.1, 0.2, above=1), {"low": 1}, "undecided"),
         (estimate(0.1, 0.2, below=1), {"low": 1}, "no"),
         (estimate(-2, -1, above=1), {"high": 0}, "undecided"),
+        (Estimate(0.9, None, None, 2, tails=(0.98, 0.025)), {"low": 0}, "yes"),
+        (Estimate(0.9, None, None, 2, tails=(0.98, 0.026)), {"low": 0}, "undecided"),
+        (Estimate(0.9, None, None, 2, tails=(0.98, 0.025)), {"high": 0}, "no"),
+        (Estimate(-0.9, None, None, 2, tails=(0.025, 0.98)), {"high": 0}, "yes"),
+        (Estimate(-0.9, None, None, 2, tails=(0.025, 0.98)), {"low": 0, "strict": False}, "no"),
         (Estimate(5.0, None, None, 1), {"low": 1}, "undecided"),
         (Estimate(math.nan, None, None, 0), {"low": 1}, "not measured"),
         (Estimate(math.nan, None, None, 0, above=3), {"low": 1}, "undecided"),
@@ -127,6 +171,10 @@ ABSENT = Part("x", mean_interval([]), low=1)
         ((OPEN, NO), "no"),
         ((YES, ABSENT), "not measured"),
         ((NO, ABSENT), "no"),
+        ((Either((NO, YES)),), "yes"),
+        ((Either((NO, NO)),), "no"),
+        ((Either((NO, OPEN)),), "undecided"),
+        ((Either((ABSENT, ABSENT)),), "not measured"),
     ],
 )
 def test_parts_combine(parts, verdict):

@@ -2,17 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from frame_edits import FULL, final, of, put, with_trajectories
-from frames import make_frames, make_settings
+from frame_edits import FULL, final, put, verdict_of, with_trajectories
+from frames import make_frames
 
-from largebatch.analysis import judge
 from largebatch.analysis.claims_sweeps import warm_methods
-
-SETTINGS = make_settings(("F1",))
-
-
-def verdict_of(frames, claim):
-    return of(judge(frames, SETTINGS), claim)
 
 
 @pytest.fixture
@@ -41,9 +34,22 @@ def test_warm_runs_are_no_part_of_the_sweep(frames):
     assert verdict_of(frames, 7).basis == before
 
 
-def test_three_batch_sizes_are_too_few_for_a_rank_correlation():
-    found = verdict_of(make_frames(("F1",), trials=3, sweep=(128,)), 7)
+@pytest.mark.parametrize(("trials", "verdict"), [(3, "yes"), (2, "undecided")])
+def test_three_batch_sizes_decide_by_permutations_from_three_trials_on(trials, verdict):
+    frames = make_frames(("F1",), trials=trials, sweep=(128,))
+    found = verdict_of(frames, 7)
+    assert (found.verdict, found.effect, found.trials) == (verdict, pytest.approx(-1), trials)
+    assert math.isnan(found.low)
+    p = 6**-trials  # one order of 3! in every trial
+    assert f"so no interval (permutation test: p = {p:.2g} for so low, 1 for so high" in found.basis
+
+
+def test_two_batch_sizes_are_too_few_for_a_rank_correlation(frames):
+    runs = frames["runs"]
+    frames["runs"] = runs[runs["batch_size"].isin([32, 128])]
+    found = verdict_of(frames, 7)
     assert (found.verdict, found.trials) == ("not measured", 0)
+    assert "a trial has at most 2 batch sizes with testing accuracy, at least 3" in found.basis
 
 
 def test_flat_sharpness_leaves_claim_7_open(frames):
@@ -54,7 +60,7 @@ def test_flat_sharpness_leaves_claim_7_open(frames):
 def test_a_diverged_sweep_run_is_named_and_left_out():
     found = verdict_of(make_frames(("F1",), trials=3, diverged=[("F1", "b64", 1)]), 7)
     assert (found.verdict, found.trials) == ("yes", 3)
-    assert "left out because they diverged: F1/b64/trial1" in found.basis
+    assert "left out: F1/b64/trial1 (diverged)" in found.basis
 
 
 # Claim 8
@@ -97,6 +103,17 @@ def test_a_single_warm_start_is_held_against_cold_lb():
     assert list(warm_methods(frames["runs"])) == [0, 30]
 
 
+def test_a_warm_start_that_never_began_is_named_and_left_out():
+    begun = {"trials": 3, "warm": (1, 30)}
+    found = verdict_of(make_frames(("F1",), **begun, not_started=[("F1", "warm30", 1)]), 8)
+    assert found.trials == 2
+    assert "left out: F1/warm30/trial1 (not started)" in found.basis
+    apart = [("F1", "warm30", 0), ("F1", "warm30", 1), ("F1", "warm1", 2)]
+    found = verdict_of(make_frames(("F1",), **begun, not_started=apart), 8)
+    assert found.verdict == "not measured"
+    assert "in no trial SB, LB and the warm starts after 1 and 30 SB epochs all" in found.basis
+
+
 # Claim 10
 
 
@@ -111,6 +128,10 @@ def along(frames, method, sharpness_of_loss):
     [
         (lambda loss: 5 - loss, lambda loss: 3 + loss, "yes"),
         (lambda loss: 5 - loss, lambda loss: 3.0, "yes"),  # SB stays
+        # SB rises from the second measured epoch on, and yet ends below its start.
+        (lambda loss: 5 - loss, lambda loss: 9.0 if loss > 2 else 5 - loss, "yes"),
+        # LB the same: this is no rise.
+        (lambda loss: 9.0 if loss > 2 else 5 - loss, lambda loss: 3 + loss, "no"),
         (lambda loss: 5 - loss, lambda loss: 5 - loss, "no"),  # SB rises, too
         (lambda loss: 5 + loss, lambda loss: 3 + loss, "no"),
     ],
@@ -120,6 +141,31 @@ def test_trajectory(frames, lb, sb, verdict):
     along(frames, "lb", lb)
     along(frames, "sb", sb)
     assert verdict_of(frames, 10).verdict == verdict
+
+
+def test_trajectory_states_the_test_and_both_ends(frames):
+    with_trajectories(frames, 3)
+    table = frames["sharpness"]
+    chosen = table["epoch"].notna()
+    for method, values in {"lb": (2.0, 8.0), "sb": (4.0, 1.0)}.items():
+        ends = np.geomspace(*values, 11)
+        for trial in range(3):
+            mine = chosen & (table["method"] == method) & (table["trial"] == trial)
+            table.loc[mine, "sharpness"] = ends[: mine.sum()]
+    found = verdict_of(frames, 10)
+    assert "(LB sharpness from 2 to 8, SB sharpness from 4 to 1, LB / SB 8 times" in found.basis
+    assert "LB runs -1 in every one of 3 trials, so no interval" in found.basis
+    assert "LB runs, last epoch measured / first 4 times" in found.basis
+    assert "SB runs, last epoch measured / first 0.25 times" in found.basis
+    assert "(together yes)" in found.basis
+
+
+def test_two_epochs_are_too_few_for_a_trajectory(frames):
+    table = frames["sharpness"]
+    frames["sharpness"] = table[table["epoch"].isna() | table["epoch"].isin([3, 30])]
+    found = verdict_of(frames, 10)
+    assert found.verdict == "not measured"
+    assert "at most 2 measured epochs along LB runs, at least 3 are needed" in found.basis
 
 
 def test_a_single_trajectory_gives_an_estimate_and_no_verdict(frames):

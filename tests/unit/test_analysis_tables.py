@@ -3,16 +3,14 @@ import math
 
 import pandas as pd
 import pytest
-from frame_edits import put
-from frames import make_frames, make_settings
+from frame_edits import SETTINGS, put
+from frames import make_frames
 
 from largebatch.analysis import make_tables, present, published, to_markdown
 from largebatch.analysis.comparison import standardized_difference
 from largebatch.analysis.convergence import last_decrease
 from largebatch.analysis.present import interval, number, plus_minus
 from largebatch.errors import InputError
-
-SETTINGS = make_settings(("F1",))
 
 
 @pytest.fixture
@@ -41,6 +39,14 @@ def test_a_diverged_run_leaves_its_pair_but_not_the_other_method():
     failure = tables["failures"].iloc[0]
     assert (failure.network, failure.method, failure.trial) == ("F1", "lb", 1)
     assert "NaN at epoch 11" in failure.message
+
+
+def test_a_run_that_never_started_is_a_failure_with_its_status():
+    frames = make_frames(("F1",), trials=2, not_started=[("F1", "warm30", 1)])
+    failures = make_tables(frames, SETTINGS)["failures"]
+    row = failures.iloc[0]
+    assert (len(failures), row.method, row.status, row.epochs) == (1, "warm30", "not started", 0)
+    assert row.message == "not started: the SB run ended before epoch 30"
 
 
 def test_no_failures_is_an_empty_table_with_columns(frames):
@@ -96,9 +102,26 @@ def test_distances(frames):
 
 def test_last_decrease():
     losses = [2.0, *[1.0] * 18, 0.9, 0.8]  # 20 epochs: the last two, from 1.0 to 0.8
-    share, slope = last_decrease(losses)
-    assert share == pytest.approx(0.2 / 1.2)
-    assert slope == pytest.approx(-0.1)
+    assert last_decrease(losses) == pytest.approx((0.2 / 1.2, 0.2, 0.2))
+    assert math.isnan(last_decrease([1.0, 0.0, 0.0])[2])
+
+
+def test_a_loss_that_still_shrinks_towards_zero_has_ceased_and_says_by_how_much(frames):
+    for trial, late in enumerate((0.001, 0.002, 0.004)):  # falls by 60% in the last 3 of 30 epochs
+        losses = [2.0] + [late] * 27 + [0.4 * late] * 3
+        put(frames["history"], "train_loss", losses, method="sb", trial=trial)
+    put(frames["runs"], "train_accuracy", [99.0, 99.5, 100.0], method="sb")
+    table = make_tables(frames, SETTINGS)["convergence"]
+    row = table.set_index("method").loc["sb"]
+    assert row.ceased
+    assert row.late_relative_median == pytest.approx(0.6)
+    assert (row.late_decrease_median, row.late_decrease_max) == pytest.approx((0.0012, 0.0024))
+    assert row.late_share_max == pytest.approx(0.0024 / (2 - 0.0016))
+    assert row.final_train_accuracy_mean == 99.5
+    shown = present("convergence", table).iloc[0]
+    assert shown["training accuracy, %, mean"] == "99.50"
+    assert shown["decrease there relative to the loss, median"] == "60.0%"
+    assert shown["decrease there, nats, median / max"] == "1.2e-03 / 2.4e-03"
 
 
 def test_convergence_needs_every_trial_to_have_ceased(frames):

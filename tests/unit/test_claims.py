@@ -3,17 +3,11 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from frame_edits import FULL, SWAP, final, of, put, with_trajectories
+from frame_edits import FULL, SETTINGS, SWAP, final, of, put, verdict_of, with_trajectories
 from frames import make_frames, make_settings
 
 from largebatch.analysis import headline, judge, present, to_markdown
 from largebatch.analysis.claims_pairs import drop_from_peak, rise, smallest_step
-
-SETTINGS = make_settings(("F1",))
-
-
-def verdict_of(frames, claim):
-    return of(judge(frames, SETTINGS), claim)
 
 
 @pytest.fixture
@@ -82,6 +76,8 @@ def test_testing_accuracy_gap_is_paired(frames):
     assert (found.effect, found.low, found.high) == pytest.approx((2, 2 - half, 2 + half))
     assert (found.verdict, found.trials, found.unit) == ("undecided", 3, "points")
     assert found.paper == "0.22 points (F1, other data)"
+    assert verdict_of(frames, 1).paper == "99.66%, the lower of SB and LB (F1, other data)"
+    assert verdict_of(frames, 3).paper == "167 times, the ratio of the means (F1, other data)"
 
 
 def test_sharpness_ratio_is_a_geometric_mean(frames):
@@ -198,6 +194,32 @@ def test_short_runs_cannot_show_overfitting():
     found = verdict_of(make_frames(("F1",), epochs=19), 6)
     assert (found.verdict, found.trials) == ("not measured", 0)
     assert math.isnan(found.effect)
+    assert "not measured, for the longest run has 19 epochs, at least 20 are needed." in found.basis
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"alpha": [0.0, 0.5, 1.0]}, "the grid of 3 alphas holds -d, 0, d, 1 - d, 1 and 1 + d for"),
+        ({"path": ["curvilinear"]}, "the linear path was measured in none of the 3 pairs"),
+    ],
+)
+def test_a_line_that_cannot_be_judged_says_why(frames, change, reason):
+    table = frames["interpolation"]
+    for column, kept in change.items():
+        frames["interpolation"] = table[table[column].isin(kept)]
+    found = verdict_of(frames, 5)
+    assert found.verdict == "not measured"
+    assert reason in found.basis
+
+
+def test_without_a_pair_of_completed_runs_the_counts_are_said():
+    frames = make_frames(("F1",), trials=2, diverged=[("F1", "lb", 0), ("F1", "lb", 1)])
+    for claim in (1, 2, 3, 4, 5, 6, 9):
+        found = verdict_of(frames, claim)
+        assert found.verdict == "not measured"
+        assert "no trial has both runs completed (2 SB and 0 LB runs did)" in found.basis
+        assert "left out: F1/lb/trial0 (diverged), F1/lb/trial1 (diverged)" in found.basis
 
 
 # Trials, failures, absences
@@ -221,7 +243,7 @@ def test_a_diverged_run_takes_its_pair_out_and_is_named():
     assert of(claims, 2).effect == 10.5
     for claim in (1, 2, 3, 4, 5, 6, 9):
         assert of(claims, claim).trials == 2
-        assert "diverged: F1/lb/trial1" in of(claims, claim).basis
+        assert "left out: F1/lb/trial1 (diverged)." in of(claims, claim).basis
     assert not judge(whole, SETTINGS)["basis"].str.contains("diverged").any()
 
 
@@ -231,6 +253,8 @@ def test_what_was_not_run_is_not_measured():
     claims = judge(frames, SETTINGS)
     absent = claims[claims["network"] == "F1"].set_index("claim")["verdict"] == "not measured"
     assert absent.index[absent].tolist() == [5, 7, 8]
+    assert "no run of a batch-size sweep completed" in of(claims, 7).basis
+    assert "no warm-started run completed" in of(claims, 8).basis
     assert of(claims, 8).trials == 0
     assert to_markdown(present("claims", claims)).count("\n") == 22
 
@@ -249,9 +273,10 @@ def test_networks_that_disagree_leave_the_claim_open():
 def test_the_papers_ranges():
     claims = judge(make_frames(("F1",), trials=2), SETTINGS).query("network == 'all networks'")
     texts = claims.set_index("claim")["paper"]
-    assert texts[3] == "from 8.67 times to 223 times (six networks)"
-    assert texts[4] == "from 12.1 times to 83.8 times (six networks)"
-    assert texts[2] == "from 0.22 points to 5.27 points (six networks)"
+    assert texts[1] == "98.35% to 99.99%, the lower of SB and LB (six networks)"
+    assert texts[2] == "0.22 to 5.27 points (six networks)"
+    assert texts[3] == "8.67 to 223 times, the ratio of the means (six networks)"
+    assert texts[4] == "12.1 to 83.8 times, the ratio of the means (six networks)"
 
 
 # Headline

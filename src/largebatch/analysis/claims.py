@@ -35,7 +35,7 @@ CLAIMS: dict[int, tuple[str, Callable[[dict, dict, str], Finding]]] = {
         claims_pairs.no_overfitting,
     ),
     7: (
-        "The larger the batch, the lower the testing accuracy and the greater the sharpness.",
+        "Beyond some batch size testing accuracy drops and sharpness rises.",
         claims_sweeps.batch_size,
     ),
     8: (

@@ -35,13 +35,14 @@ def training_accuracy(frames: dict, settings: dict, network: str) -> Finding:
             low=HIGH_ACCURACY,
             strict=False,
             unit="%",
+            lacking=selection.lacking(frames, network, pairs),
         )
         for method in ("sb", "lb")
     ]
     parts.sort(key=lambda part: part.estimate.value)
     gap = mean_interval(pairs["sb"] - pairs["lb"])
     close = {"low": -CLOSE_ACCURACY, "high": CLOSE_ACCURACY, "strict": False, "unit": "points"}
-    parts.append(Part("SB - LB", gap, **close))
+    parts.append(Part("SB - LB", gap, **close, lacking=parts[0].lacking))
     basis = "Final training accuracy of the SB and LB runs"
     return Finding(tuple(parts), basis, selection.failed_runs(frames, network))
 
@@ -50,7 +51,8 @@ def testing_accuracy(frames: dict, settings: dict, network: str) -> Finding:
     """Claim 2. The mean over pairs of SB - LB final testing accuracy in points; claimed > 0."""
     pairs = selection.pairs(selection.completed(frames, network), "test_accuracy")
     gap = mean_interval(pairs["sb"] - pairs["lb"])
-    part = Part("testing accuracy SB - LB", gap, low=0.0, unit="points")
+    why = selection.lacking(frames, network, pairs)
+    part = Part("testing accuracy SB - LB", gap, low=0.0, unit="points", lacking=why)
     return Finding(
         (part,), "Final testing accuracy of the paired runs", selection.failed_runs(frames, network)
     )
@@ -65,8 +67,13 @@ def _sharpness_ratio(frames, settings, network, space) -> Finding:
     if space == "subspace":
         draws = rows["draw"].nunique()
         where = f"mean over {draws} random subspaces common to SB and LB"
-    basis = f"Sharpness at epsilon {epsilon:g} of the paired minimizers, best solver, {where}"
-    part = Part("geometric mean of sharpness LB / SB", ratio, low=1.0, unit="times")
+    basis = (
+        f"Sharpness at epsilon {epsilon:g} of the paired minimizers, best solver, {where} (ours is "
+        "a geometric mean of ratios, the paper's value a ratio of means)"
+    )
+    why = selection.lacking(frames, network, pairs, f"sharpness at epsilon {epsilon:g}, {space},")
+    name = "geometric mean of the ratios of sharpness LB / SB"
+    part = Part(name, ratio, low=1.0, unit="times", lacking=why)
     return Finding((part,), basis, selection.failed_runs(frames, network))
 
 
@@ -124,6 +131,12 @@ def line_rise(frames: dict, settings: dict, network: str) -> Finding:
     trials = selection.pairs(selection.completed(frames, network), "train_accuracy").index
     rows = rows[rows["trial"].isin(trials)]
     step = smallest_step(rows["alpha"])
+    why = selection.lacking(frames, network, rows, "the linear path")
+    if len(rows) and step is None:
+        why = (
+            f"the grid of {rows['alpha'].nunique()} alphas holds -d, 0, d, 1 - d, 1 and 1 + d for "
+            "no d below 0.5"
+        )
     rises = {0: [], 1: []}
     for _, curve in rows.groupby("trial") if step is not None else ():
         losses = curve.set_index("alpha")["train_loss"]
@@ -134,7 +147,7 @@ def line_rise(frames: dict, settings: dict, network: str) -> Finding:
     basis = "Linear paths between the paired minimizers"
     if step is not None:
         basis += f", {step:g} to either side of alpha = 1 and of alpha = 0"
-    part = Part(name, ratio, low=1.0, unit="times")
+    part = Part(name, ratio, low=1.0, unit="times", lacking=why)
     return Finding((part,), basis, selection.failed_runs(frames, network))
 
 
@@ -161,12 +174,15 @@ def no_overfitting(frames: dict, settings: dict, network: str) -> Finding:
     table = frames["history"]
     chosen = (table["network"] == network) & table["trial"].isin(good) & (table["epoch"] > 0)
     parts = []
+    lacking = selection.lacking(frames, network, good)
     for method in ("sb", "lb"):
         rows = table[chosen & (table["method"] == method)].sort_values("epoch")
         drops = [drop_from_peak(run["test_accuracy"]) for _, run in rows.groupby("trial")]
         estimate = mean_interval(drops, (0.0, math.inf))
         name = f"drop of the {method.upper()} testing accuracy from its peak"
-        parts.append(Part(name, estimate, high=LARGEST_DROP, strict=False, unit="points"))
+        why = lacking or _too_short(rows) if not estimate.trials else ""
+        bound = {"high": LARGEST_DROP, "strict": False, "unit": "points"}
+        parts.append(Part(name, estimate, **bound, lacking=why))
     parts.sort(key=lambda part: -part.estimate.value)
     basis = (
         f"{WINDOW}-epoch running means of the testing accuracy (at least {FEWEST_EPOCHS} epochs)"
@@ -174,10 +190,17 @@ def no_overfitting(frames: dict, settings: dict, network: str) -> Finding:
     return Finding(tuple(parts), basis, selection.failed_runs(frames, network))
 
 
+def _too_short(rows: pd.DataFrame) -> str:
+    longest = rows.groupby("trial")["epoch"].count().max() if len(rows) else 0
+    return f"the longest run has {longest} epochs, at least {FEWEST_EPOCHS} are needed"
+
+
 def distance(frames: dict, settings: dict, network: str) -> Finding:
     """Claim 9. The geometric mean over pairs of ||x_s - x0|| / ||x_l - x0||; claimed > 1."""
     pairs = selection.pairs(selection.completed(frames, network), "distance")
     ratio = geometric_mean_interval(log_ratios(pairs["sb"], pairs["lb"]))
-    part = Part("geometric mean of distance SB / LB", ratio, low=1.0, unit="times")
+    why = selection.lacking(frames, network, pairs, "the distance")
+    name = "geometric mean of the ratios of distance SB / LB"
+    part = Part(name, ratio, low=1.0, unit="times", lacking=why)
     basis = "Distance of the final weights from the common starting point of each pair"
     return Finding((part,), basis, selection.failed_runs(frames, network))

@@ -27,14 +27,15 @@ def paper_text(claim: int, network: str | None, settings: dict) -> str:
     if claim in SAYINGS:
         return SAYINGS[claim]
     values = _effects(claim)
-    texts = values.map(_SHOWN[claim])
+    unit, kind = _SHOWN[claim]
     reference = settings.get("paper_network", {}).get(network) if network else None
     if reference:
         same = settings.get("same_data_as_paper", {}).get(network, False)
         data = "same data" if same else "other data"
-        return f"{texts[reference]} ({reference}, {data})"
-    low, high = texts[values.idxmin()], texts[values.idxmax()]
-    return f"from {low} to {high} (six networks)"
+        return f"{_number(claim, values[reference])}{unit}{kind} ({reference}, {data})"
+    low, high = (_number(claim, end) for end in (values.min(), values.max()))
+    first = unit if unit == "%" else ""
+    return f"{low}{first} to {high}{unit}{kind} (six networks)"
 
 
 def _effects(claim: int) -> pd.Series:
@@ -51,9 +52,13 @@ def _effects(claim: int) -> pd.Series:
     return wide["SB"] - wide["LB"] if claim == 2 else wide["LB"] / wide["SB"]
 
 
-_SHOWN = {
-    1: "lower of SB and LB {:.2f}%".format,
-    2: "{:.2f} points".format,
-    3: "{:.3g} times".format,
-    4: "{:.3g} times".format,
+def _number(claim: int, value: float) -> str:
+    return f"{value:.2f}" if claim <= 2 else f"{value:.3g}"
+
+
+_SHOWN = {  # unit, and what the number is
+    1: ("%", ", the lower of SB and LB"),
+    2: (" points", ""),
+    3: (" times, the ratio of the means", ""),
+    4: (" times, the ratio of the means", ""),
 }

@@ -11,8 +11,6 @@ import pandas as pd
 
 from largebatch.errors import InputError
 
-PAPER_TRIALS = 5
-
 
 @functools.cache
 def _numbers() -> pd.DataFrame:

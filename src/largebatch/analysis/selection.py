@@ -42,7 +42,7 @@ def network_names(frames: dict) -> list[str]:
 
 
 def completed(frames: dict, network: str) -> pd.DataFrame:
-    """Return the rows of `runs` of one network whose training did not diverge."""
+    """Return the rows of `runs` of one network that were trained to their end."""
     runs = frames["runs"]
     return runs[(runs["network"] == network) & (runs["status"] == "completed")]
 
@@ -95,7 +95,7 @@ def trajectory_rows(frames: dict, network: str, epsilon: float) -> pd.DataFrame:
 
 
 def failed_runs(frames: dict, network: str, roles=("main",), trials=None) -> tuple[str, ...]:
-    """Return the diverged runs of one network by name, such as `F1/lb/trial2`.
+    """Return the failed runs of one network, such as `F1/lb/trial2 (diverged)`.
 
     Args:
         frames: the tidy tables.
@@ -108,4 +108,26 @@ def failed_runs(frames: dict, network: str, roles=("main",), trials=None) -> tup
     rows = rows[rows["role"].isin(roles)]
     if trials is not None:
         rows = rows[rows["trial"].isin(trials)]
-    return tuple(f"{row.network}/{row.method}/trial{row.trial}" for row in rows.itertuples())
+    return tuple(
+        f"{row.network}/{row.method}/trial{row.trial} ({row.status})" for row in rows.itertuples()
+    )
+
+
+def lacking(frames: dict, network: str, measured, what: str = "the quantity") -> str:
+    """Return why no pair of runs can be judged by, or nothing where one can.
+
+    Args:
+        frames: the tidy tables.
+        network: its name.
+        measured: what was found, one entry a pair; anything with a length.
+        what: the quantity, for pairs that completed and yet have none.
+    """
+    if len(measured):
+        return ""
+    good = completed(frames, network)
+    trials = {method: set(good.loc[good["method"] == method, "trial"]) for method in ("sb", "lb")}
+    both = len(trials["sb"] & trials["lb"])
+    if both:
+        return f"{what} was measured in none of the {both} pairs of completed runs"
+    counts = " and ".join(f"{len(found)} {method.upper()}" for method, found in trials.items())
+    return f"no trial has both runs completed ({counts} runs did)"

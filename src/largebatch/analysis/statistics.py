@@ -5,14 +5,17 @@ within a trial and is first reduced to one number per trial. Intervals are per c
 adjusted for the number of comparisons.
 """
 
+import itertools
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+EXACT_POINTS = 8  # up to 8! = 40,320 orders of the points of a trial are enumerated
+GRID = 10_000  # steps a unit of correlation, on which the permutation distributions are added
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Estimate:
         above, below: trials left out because their (log) value is +infinity or -infinity. They say
             on which side of everything they lie, so a verdict may not ignore them.
         undefined: trials left out because their value does not exist (NaN).
+        tails: in place of an interval, the one-sided p values of a permutation test: that of a
+            value so low and that of a value so high. None where there was no such test.
     """
 
     value: float
@@ -35,6 +40,7 @@ class Estimate:
     above: int = 0
     below: int = 0
     undefined: int = 0
+    tails: tuple[float, float] | None = None
 
     @property
     def trials(self) -> int:
@@ -113,6 +119,63 @@ def spearman(x: Iterable[float], y: Iterable[float]) -> float:
     if np.ptp(ranks[0]) == 0 or np.ptp(ranks[1]) == 0:
         return 0.0
     return float(np.clip(np.corrcoef(*ranks)[0, 1], -1.0, 1.0))
+
+
+def rank_correlation(trials: Sequence[tuple[Iterable[float], Iterable[float]]]) -> Estimate:
+    """Return the mean over trials of Spearman's correlation, with Student's interval.
+
+    Over few points all trials often have the very same correlation. Student's interval would then
+    have no width and claim a certainty that is not there: instead of an interval the result has the
+    `tails` of `permutation_tails`. One trial has neither.
+
+    Args:
+        trials: (x, y) for every trial, at least 3 pairs without NaN each.
+    """
+    values = [spearman(x, y) for x, y in trials]
+    estimate = mean_interval(values, (-1.0, 1.0))
+    if estimate.low is None or np.ptp(values) > 1e-9:
+        return estimate
+    return replace(estimate, low=None, high=None, tails=permutation_tails(trials))
+
+
+def permutation_tails(
+    trials: Sequence[tuple[Iterable[float], Iterable[float]]],
+) -> tuple[float, float]:
+    """Return P(sum of the trials' rank correlations <= the observed one), and that of >=.
+
+    Under the hypothesis that within each trial every order of y is equally likely. The distribution
+    is exact up to 8 points a trial (convolved over trials; values that differ by less than the
+    grid's 0.0001 a trial count as equal, which makes p larger, never smaller); with more points it
+    is the normal one with the exact variance, the sum of 1 / (points - 1).
+
+    Args:
+        trials: (x, y) for every trial, at least 3 pairs without NaN each.
+    """
+    units = [(_unit_ranks(x), _unit_ranks(y)) for x, y in trials]
+    observed = sum(float(a @ b) for a, b in units)
+    if max(len(a) for a, _ in units) > EXACT_POINTS:
+        variance = sum(1 / (len(a) - 1) for a, b in units if a.any() and b.any())
+        z = observed / math.sqrt(variance) if variance else 0.0
+        return (float(stats.norm.cdf(z)), float(stats.norm.sf(z))) if variance else (1.0, 1.0)
+    sums, chances = np.zeros(1, dtype=int), np.ones(1)
+    for a, b in units:
+        orders = np.array(list(itertools.permutations(b)))
+        places, counts = np.unique(np.rint(orders @ a * GRID).astype(int), return_counts=True)
+        sums, place = np.unique(np.add.outer(sums, places), return_inverse=True)
+        weights = np.outer(chances, counts / counts.sum())
+        chances = np.bincount(place.ravel(), weights.ravel())
+    slack = len(units)
+    low = chances[sums <= observed * GRID + slack].sum()
+    high = chances[sums >= observed * GRID - slack].sum()
+    return min(1.0, float(low)), min(1.0, float(high))
+
+
+def _unit_ranks(values: Iterable[float]) -> np.ndarray:
+    """Return centred ranks of length 1, or zeros where all values are equal."""
+    ranks = stats.rankdata(np.asarray(list(values), dtype=float))
+    ranks = ranks - ranks.mean()
+    length = np.linalg.norm(ranks)
+    return ranks / length if length > 0 else ranks
 
 
 def sample_std(values: Iterable[float]) -> float:

@@ -14,7 +14,9 @@ from largebatch.analysis.comparison import paper_table
 from largebatch.analysis.convergence import convergence_table
 
 METHODS = ("sb", "lb")
-FAILURE_COLUMNS = ["network", "method", "trial", "role", "batch_size", "epochs", "message"]
+FAILURE_COLUMNS = [
+    *("network", "method", "trial", "role", "batch_size", "status", "epochs", "message"),
+]
 
 
 def make_tables(frames: dict[str, pd.DataFrame], settings: dict) -> dict[str, pd.DataFrame]:
