@@ -178,6 +178,16 @@ def test_failed_runs_stand_before_the_verdict():
     assert "failures" not in Page(render(make_content())).attributes("id")
 
 
+def test_a_run_that_never_started_stands_among_the_failed_ones():
+    message = "not started: the SB run ended before epoch 30"
+    rows = [("F1", "lb", 2, "loss is NaN at epoch 7"), ("F1", "warm30", 1, message)]
+    failures = pd.DataFrame(rows, columns=["network", "method", "trial", "message"])
+    text = Page(render(make_content(failures=failures))).text
+    assert "2 runs failed" in text
+    assert f"F1 warm30 trial 1: {message}" in text
+    assert "diverged" not in text
+
+
 def test_sections_without_content_are_left_out():
     content = make_content(tables=[])
     page = Page(render(content))

@@ -33,7 +33,8 @@ def render(content: dict[str, Any]) -> str:
             `figures`: list of {"name", "title", "caption", "svg"};
             `tables`: list of {"name", "title", "caption", "frame"}, frames ready for display
             (titles by name are in `TITLES`);
-            `failures`: DataFrame of diverged runs (network, method, trial, message), maybe empty;
+            `failures`: DataFrame of runs that diverged or could not start (network, method, trial,
+            message), maybe empty;
             `settings_yaml`: the study's configuration as text;
             `provenance`: {section: list of (key, value)}.
 
