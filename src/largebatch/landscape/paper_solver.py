@@ -18,10 +18,8 @@ def solve(evaluator: Evaluator) -> tuple[float, Tensor, int, str]:
     """
     bounds = evaluator.bounds
     upper = bounds.double().cpu().numpy()
-    last: tuple[np.ndarray, float, np.ndarray] | None = None
 
     def negative(y: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal last
         if not y.any():
             value, gradient = evaluator.base, evaluator.base_gradient
         else:
@@ -36,4 +34,8 @@ def solve(evaluator: Evaluator) -> tuple[float, Tensor, int, str]:
         bounds=np.stack([-upper, upper], axis=1),
         options=OPTIONS,
     )
-    return -float(result.fun), torch.from_numpy(result.x).to(bounds), result.nit, result.message
+    value, message = -float(result.fun), result.message
+    if not value >= evaluator.base:  # NaN or infinity on the way
+        message += "; ended below f(x), y = 0 is taken"
+        return evaluator.base, torch.zeros_like(bounds), result.nit, message
+    return value, torch.from_numpy(result.x).to(bounds), result.nit, message

@@ -54,12 +54,13 @@ class Search:
 
     def random_vertex(self) -> Tensor:
         """Return a corner of the box, each with the same probability."""
-        coins = torch.randint(0, 2, self.origin.u.shape, generator=self.generator)
+        shape = self.origin.u.shape
+        coins = torch.randint(0, 2, shape, generator=self.generator, dtype=torch.int8)
         return coins.to(self.origin.u) * 2 - 1
 
-    def vertex(self, gradient: Tensor) -> Tensor:
-        """Return the corner the gradient points to; signs are random where it is zero."""
-        signs = gradient.sign()
+    def vertex(self, gradient: Tensor, u: Tensor) -> Tensor:
+        """Return the corner the gradient points to; where it is zero, u's side, or a random one."""
+        signs = torch.where(gradient == 0, u.sign(), gradient.sign())
         undecided = signs == 0
         return torch.where(undecided, self.random_vertex(), signs) if undecided.any() else signs
 

@@ -27,7 +27,7 @@ def diagonal_steps(search: Search, other: Point) -> bool:
     while True:
         point = search.best
         inside = (point.u - point.gradient / curvature).clamp(-1, 1)
-        outside = search.vertex(point.gradient)
+        outside = search.vertex(point.gradient, point.u)
         u = torch.where(curvature < 0, inside, outside)
         if search.best is not search.origin and search.negligible(
             float(point.gradient @ (u - point.u))

@@ -118,10 +118,10 @@ class RandomSubspace(Subspace):
 
 
 class GivenSubspace(Subspace):
-    """A given matrix A, shape (n, p), of x's dtype and on its device."""
+    """A given matrix A, shape (n, p), in x's dtype and on its device."""
 
-    def __init__(self, matrix: Tensor, x: Tensor):
-        super().__init__(x, matrix.shape[1])
+    def __init__(self, matrix: Tensor):
+        super().__init__(matrix[:, 0], matrix.shape[1])
         self.matrix = matrix
 
     def rows(self, block: slice) -> Tensor:
@@ -148,7 +148,7 @@ def make_space(subspace: int | Tensor | None, x: Tensor, seed: int) -> FullSpace
     if subspace is None:
         return FullSpace()
     if isinstance(subspace, Tensor) and subspace.dim() > 0:
-        return GivenSubspace(_check_matrix(subspace, x), x)
+        return GivenSubspace(_check_matrix(subspace, x))
     wrong = f"subspace: {subspace!r}; None, an integer from 1 to {x.numel()}, or a tensor (n, p)"
     try:
         dimension = operator.index(subspace)

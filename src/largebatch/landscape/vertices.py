@@ -21,11 +21,11 @@ def vertex_steps(search: Search) -> Point | None:
         None if the gradient at the last corner points to that corner (f has a local maximum over
         the box there, to first order); else the corner that did not raise f.
     """
-    point = search(search.vertex(search.origin.gradient))
+    point = search(search.vertex(search.origin.gradient, search.origin.u))
     if point.gain <= 0 and not bool((point.gradient * point.u > 0).all()):
         return point
     while True:
-        u = search.vertex(point.gradient)
+        u = search.vertex(point.gradient, point.u)
         if torch.equal(u, point.u):
             return None
         trial = search(u)
@@ -103,7 +103,7 @@ class Restarts:
         return point
 
     def _flipped(self) -> Tensor:
-        u = self.search.vertex(self.search.best.u)
+        u = self.search.vertex(self.search.best.u, self.search.best.u)
         draws = torch.rand(u.shape, generator=self.search.generator).to(u.device)
         return torch.where(draws < FLIPPED, -u, u)
 
