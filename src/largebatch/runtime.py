@@ -27,7 +27,6 @@ def set_up_torch(device: str = "auto", threads: int = 1):
     if device not in DEVICES:
         raise InputError(f"device: unknown {device!r}; one of {', '.join(DEVICES)}")
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -35,4 +34,8 @@ def set_up_torch(device: str = "auto", threads: int = 1):
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise InputError("device: cuda is not available on this machine; use auto or cpu")
+    if device == "cuda":
+        # On the CPU all that is used here is deterministic, and the call takes a second (it loads
+        # the compiler's configuration).
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(device)
