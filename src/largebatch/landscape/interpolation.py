@@ -22,8 +22,8 @@ def point_on_path(start: Tensor, end: Tensor, alpha: float, path: str = "linear"
     if path == "linear":
         return alpha * end + (1 - alpha) * start
     if path == "curvilinear":
-        angle = alpha * math.pi / 2
-        return math.sin(angle) * end + math.cos(angle) * start
+        sine, cosine = _quarter_turns(alpha)
+        return sine * end + cosine * start
     raise ValueError(f"path: unknown {path!r}; one of {', '.join(PATHS)}")
 
 
@@ -103,10 +103,22 @@ def module_interpolate(
     return ends[0].new_tensor([objective.value(point) for point in points])
 
 
+def _quarter_turns(alpha: float) -> tuple[float, float]:
+    """Return sin and cos of alpha pi / 2, exact at integers: math.cos(math.pi / 2) is 6e-17."""
+    if alpha == int(alpha):
+        return [(0.0, 1.0), (1.0, 0.0), (0.0, -1.0), (-1.0, 0.0)][int(alpha) % 4]
+    angle = alpha * math.pi / 2
+    return math.sin(angle), math.cos(angle)
+
+
 def _check_alphas(alphas: Sequence[float] | Tensor, path: str) -> list[float]:
     if path not in PATHS:
         raise ValueError(f"path: unknown {path!r}; one of {', '.join(PATHS)}")
-    numbers = torch.as_tensor(alphas, dtype=torch.float64).reshape(-1).tolist()
-    if not numbers or not all(math.isfinite(number) for number in numbers):
-        raise ValueError(f"alphas: {numbers}; at least one, all finite")
-    return numbers
+    try:
+        alphas = alphas.tolist() if isinstance(alphas, Tensor) else list(alphas)
+        numbers = torch.tensor(alphas, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"alphas: {alphas!r}; they must be a sequence of numbers") from error
+    if numbers.dim() > 1 or not numbers.numel() or not bool(torch.isfinite(numbers).all()):
+        raise ValueError(f"alphas: {alphas!r}; at least one, in one dimension, all finite")
+    return numbers.reshape(-1).tolist()
