@@ -29,14 +29,15 @@ def test_the_study_gives_every_exhibit(finished):
     assert not re.search(r'(src|href)="https?://[^"]*\.(js|css|png|svg)"', page)
 
 
-def test_the_strong_solver_is_never_below_the_papers(finished):
+def test_the_strong_solver_is_not_below_the_papers(finished):
     table = pd.read_csv(finished.folder / "results/miniature/gathered/sharpness.csv")
     table = table[table["epoch"].isna()]
     keys = ["network", "method", "trial", "space", "draw", "epsilon"]
     wide = table.pivot(index=keys, columns="solver", values="sharpness").dropna()
     # networks, methods, trials, spaces (the paper's solver in the first subspace only), epsilons
     assert len(wide) == 2 * 2 * 2 * 2 * 2
-    assert (wide["best"] >= wide["paper"]).all()
+    # Untrained networks: phi is 0.1, where float32 resolves f to some 1e-4 of it.
+    assert (wide["best"] >= 0.999 * wide["paper"]).all()
 
 
 def test_small_and_large_batches_share_their_start_and_their_subspaces(finished):
