@@ -1,7 +1,9 @@
 """The figures show the tables' numbers, survive missing ones, and are equal byte for byte."""
 
+import ast
 import io
 import math
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -289,3 +291,11 @@ def test_captions_are_one_plain_paragraph(path):
     tree = docutils.publish_doctree(path.read_text(), settings_overrides={"report_level": 5})
     assert [node.tagname for node in tree] == ["paragraph"]
     assert [node.tagname for node in tree[0]] == ["#text"]
+
+
+def test_the_workflow_gives_each_figure_the_tables_it_declares():
+    """The Snakefile cannot import the figures (that takes seconds), so it lists them again."""
+    rules = (Path(__file__).parents[2] / "workflow/rules/report.smk").read_text()
+    listed = ast.literal_eval(re.search(r"^FIGURE_TABLES = (\{.*?^\})", rules, re.M | re.S)[1])
+    declared = {name: import_module(f"largebatch.plots.{name}").TABLES for name in FIGURES}
+    assert listed == declared

@@ -30,7 +30,7 @@ PACKAGE = os.path.relpath(codefiles.PACKAGE)
 # What the report shows; paths of this machine and who computes are no part of the study.
 PUBLIC_CONFIG = {k: v for k, v in CONFIG.items() if k not in ("mirror", "downloads", "device")}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
-HEADLINE = EPSILONS[0]
+HEADLINE = plan.headline(CONFIG)
 # The Python that runs Snakemake also runs the jobs, whether or not its venv is activated. Where the
 # files of data sets lie is told by the environment: it does not change what is computed.
 EXPORTS = {"LARGEBATCH_DOWNLOADS": CONFIG["downloads"]}
