@@ -14,7 +14,9 @@ from largebatch.storage import write_json
 
 STAGES = (
     "data",
+    "check",
     "train",
+    "train_warm",
     "sharpness",
     "trajectory",
     "interpolation",

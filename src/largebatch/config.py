@@ -2,7 +2,6 @@
 
 import copy
 import difflib
-import json
 import math
 import re
 from collections.abc import Iterator
@@ -11,15 +10,10 @@ from pathlib import Path
 from jsonschema import Draft202012Validator
 
 from largebatch import paths
+from largebatch.contradictions import contradictions, show
 from largebatch.errors import InputError
-from largebatch.plan import chosen
+from largebatch.plan import with_grids
 from largebatch.storage import read_json
-
-FAMILY_OPTIONS = {
-    "fully_connected": ("width", "depth", "batchnorm"),
-    "shallow_convolutional": ("width", "depth", "dense", "dropout", "batchnorm"),
-    "vgg": ("width", "dense", "dropout", "batchnorm"),
-}
 
 
 def complete(config: dict, schema: dict) -> dict:
@@ -38,12 +32,38 @@ def complete(config: dict, schema: dict) -> dict:
         for error in Draft202012Validator(schema).iter_errors(config)
         for line in _explain(error, schema)
     ]
-    if not problems:
-        config = _with_defaults(_whole(copy.deepcopy(config), schema), schema)
-        problems = list(_contradictions(config))
+    done = copy.deepcopy(config)
+    if problems:  # what is left without the wrong values may have problems of its own: all at once
+        done = _without(done, Draft202012Validator(schema).iter_errors(config))
+    if done is not None:
+        done = _with_defaults(_whole(done, schema), schema)
+        problems += contradictions(done)
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
-    return config
+    return with_grids(done)
+
+
+def _without(config, errors) -> dict | None:
+    """Return `config` less every value that the schema refuses; None if too little is left."""
+    for error in errors:
+        path, wrong = list(error.absolute_path), []
+        if error.validator == "additionalProperties":
+            wrong = set(error.instance) - set(error.schema["properties"])
+        elif error.validator != "required" and path:
+            wrong = [path.pop()]
+        place = config
+        while path and isinstance(place.get(path[0]), dict):
+            place = place[path.pop(0)]
+        for key in path[:1] or wrong:  # a wrong item of a list takes the list along
+            place.pop(key, None)
+    named = isinstance(config, dict) and all(
+        isinstance(config.get(key), dict) for key in ("datasets", "networks")
+    )
+    return config if named and all(map(_is_mapping, config["networks"].values())) else None
+
+
+def _is_mapping(value) -> bool:
+    return isinstance(value, dict)
 
 
 def check_made(dataset: str, source: str, options: dict) -> None:
@@ -63,19 +83,10 @@ def check_made(dataset: str, source: str, options: dict) -> None:
         made = read_json(record)
         if (made["source"], made["options"]) != (source, options):
             raise InputError(
-                f"datasets.{dataset}: {_show(options)} of {source}; {record.parent} already holds "
-                f"{_show(made['options'])} of {made['source']}; give it another name or delete "
+                f"datasets.{dataset}: {show(options)} of {source}; {record.parent} already holds "
+                f"{show(made['options'])} of {made['source']}; give it another name or delete "
                 "that folder"
             )
-
-
-def architecture(network: dict) -> dict:
-    """Return the part of a network's entry that defines the network: {family, options}."""
-    names = FAMILY_OPTIONS[network["family"]]
-    return {
-        "family": network["family"],
-        "options": {name: network[name] for name in names if name in network},
-    }
 
 
 def _whole(value, schema: dict):
@@ -119,10 +130,10 @@ def _explain(error, schema: dict) -> Iterator[str]:
             what = error.schema["properties"][key].get("description", "a value")
             yield f"{_join(place, key)}: missing; it must be {what}"
     elif error.validator == "pattern" and "description" not in error.schema:
-        name = _show(error.instance)
+        name = show(error.instance)
         yield f'{place}: the name {name} may have letters, digits, ".", "_" and "-" only'
     else:
-        line = f"{place or 'config'}: {_show(error.instance)}; it must be {_wanted(error, schema)}"
+        line = f"{place or 'config'}: {show(error.instance)}; it must be {_wanted(error, schema)}"
         if isinstance(error.instance, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", error.instance):
             line += " (YAML reads 1e-3 as text: write 0.001)"
         yield line
@@ -141,52 +152,11 @@ def _wanted(error, schema: dict) -> str:
 def _unknown_key(place: str, key: str, value, known: list[str]) -> str:
     near = difflib.get_close_matches(key, known, 1, cutoff=0.5)
     hint = f"did you mean {_join(place, near[0])}?" if near else f"known: {', '.join(known)}"
-    return f"{_join(place, key)}: {_show(value)}; there is no such key; {hint}"
+    return f"{_join(place, key)}: {show(value)}; there is no such key; {hint}"
 
 
 def _join(place: str, key: str) -> str:
     return f"{place}.{key}" if place else key
-
-
-def _show(value) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _contradictions(config: dict) -> Iterator[str]:
-    """What no schema can say: keys that must agree with each other."""
-    yield from _networks(config)
-    for method in ("sb", "lb"):
-        size = config["methods"][method]["batch_size"]
-        if isinstance(size, float) and size > 1:
-            yield (
-                f"methods.{method}.batch_size: {size}; a fraction lies in (0, 1], a count is whole"
-            )
-        elif size == 1 and isinstance(size, int):
-            yield f"methods.{method}.batch_size: 1; batch normalization needs at least 2 samples"
-    sizes = {method: config["methods"][method]["batch_size"] for method in ("sb", "lb")}
-    if type(sizes["sb"]) is type(sizes["lb"]) and sizes["sb"] >= sizes["lb"]:
-        yield f"methods.sb.batch_size: {sizes['sb']}; it must be below lb's, {sizes['lb']}"
-    for size in config["batch_sweep"]["batch_sizes"]:
-        if size == 1:
-            yield "batch_sweep.batch_sizes: 1; batch normalization needs at least 2 samples"
-        if size in sizes.values():
-            yield f"batch_sweep.batch_sizes: {size}; it is there already, as sb or lb: leave it out"
-    for section in ("batch_sweep", "warm_start", "trajectory"):
-        for network in chosen(config, section):
-            if network not in config["networks"]:
-                yield _unknown_name(f"{section}.networks", network, config["networks"])
-        if config[section]["trials"] > config["trials"]:
-            trials = config[section]["trials"]
-            yield f"{section}.trials: {trials}; the study has only {config['trials']} trials"
-    for section in ("warm_start", "trajectory"):
-        for epoch in config[section]["epochs"]:
-            if epoch > config["training"]["epochs"]:
-                last = config["training"]["epochs"]
-                yield f"{section}.epochs: {epoch}; the runs have only {last} epochs"
-    if config["training"]["momentum"] and config["training"]["optimizer"] != "sgd":
-        momentum = config["training"]["momentum"]
-        yield f"training.momentum: {momentum}; only sgd has it; leave it out or set optimizer: sgd"
 
 
 def _odd_numbers(value, place: str = "") -> Iterator[str]:
@@ -197,31 +167,3 @@ def _odd_numbers(value, place: str = "") -> Iterator[str]:
             yield from _odd_numbers(inner, _join(place, str(key)))
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{place}: {value}; it must be a finite number"
-
-
-def _networks(config: dict) -> Iterator[str]:
-    options = {name for names in FAMILY_OPTIONS.values() for name in names}
-    for name, network in config["networks"].items():
-        if network["dataset"] not in config["datasets"]:
-            yield _unknown_name(f"networks.{name}.dataset", network["dataset"], config["datasets"])
-        allowed = FAMILY_OPTIONS[network["family"]]
-        for key in options & set(network) - set(allowed):
-            yield (
-                f"networks.{name}.{key}: {_show(network[key])}; family {network['family']} has no "
-                f"such option, only {', '.join(allowed)}"
-            )
-        rates = network.get("dropout")
-        if (
-            network["family"] == "vgg"
-            and rates is not None
-            and (not isinstance(rates, list) or len(rates) != 3)
-        ):
-            yield f"networks.{name}.dropout: {_show(rates)}; vgg takes a list of three rates"
-        if network["family"] == "shallow_convolutional" and isinstance(rates, list):
-            yield f"networks.{name}.dropout: {_show(rates)}; it must be one rate in [0, 1)"
-
-
-def _unknown_name(place: str, value: str, known) -> str:
-    near = difflib.get_close_matches(value, known, 1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-    return f"{place}: {_show(value)}; there is no such entry; {hint}"

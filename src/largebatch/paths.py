@@ -34,6 +34,11 @@ def interpolation(study: str, network: str, path: str, trial: int | str) -> str:
     return f"results/{study}/interpolation/{network}/{path}/trial{trial}.csv"
 
 
+def checked(study: str) -> str:
+    """What was found before training: the size of every network, and of the weights on disk."""
+    return f"results/{study}/checked.json"
+
+
 def gathered(study: str, table: str) -> str:
     """A tidy table of all results of a study."""
     return f"results/{study}/gathered/{table}.csv"

@@ -39,20 +39,48 @@ def chosen(config: dict, section: str) -> list[str]:
     return list(config["networks"]) if networks is None else networks
 
 
+def with_grids(config: dict) -> dict:
+    """Return `config` with the grids that `every: k` stands for added to `epochs`, sorted."""
+    last = config["training"]["epochs"]
+    grids = {
+        "warm_start": lambda step: range(step, last + 1, step),
+        "trajectory": lambda step: {*range(0, last, step), last},  # with the start and the end
+    }
+    done = dict(config)
+    for section, grid in grids.items():
+        part = done[section] = dict(config[section])
+        if part["every"] is not None:
+            part["epochs"] = sorted({*part["epochs"], *grid(part["every"])})
+    return done
+
+
+def batch_sizes(config: dict, network: str) -> list[int]:
+    """Batch sizes of the sweep (Figure 4), beside those of SB and LB."""
+    sizes = config["batch_sweep"]["batch_sizes"]
+    return sizes.get(network, []) if isinstance(sizes, dict) else sizes
+
+
 def runs(config: dict) -> Iterator[Run]:
     """Yield every training run of the study."""
     for network in config["networks"]:
         for trial in range(config["trials"]):
             for method in MAIN:
                 yield Run(network, method, trial, "main")
-    for section, role, prefix, key in (
-        ("batch_sweep", "sweep", "b", "batch_sizes"),
-        ("warm_start", "warm", "warm", "epochs"),
-    ):
-        for network in chosen(config, section):
-            for trial in range(config[section]["trials"]):
-                for value in config[section][key]:
-                    yield Run(network, f"{prefix}{value}", trial, role)
+    for network in chosen(config, "batch_sweep"):
+        for trial in range(config["batch_sweep"]["trials"]):
+            for size in batch_sizes(config, network):
+                yield Run(network, f"b{size}", trial, "sweep")
+    for network in chosen(config, "warm_start"):
+        for trial in range(config["warm_start"]["trials"]):
+            for epoch in config["warm_start"]["epochs"]:
+                yield Run(network, f"warm{epoch}", trial, "warm")
+
+
+def warm_groups(config: dict) -> list[list[str]]:
+    """Methods of the warm starts that are trained by one job, group by group."""
+    methods = [f"warm{epoch}" for epoch in config["warm_start"]["epochs"]]
+    size = config["warm_start"]["starts_per_job"]
+    return [methods[first : first + size] for first in range(0, len(methods), size)]
 
 
 def trajectories(config: dict) -> Iterator[Run]:
@@ -73,6 +101,11 @@ def keeps_epochs(config: dict, network: str, method: str, trial: int) -> bool:
     return (starts_warm and network in chosen(config, "warm_start")) or (
         measured and network in chosen(config, "trajectory")
     )
+
+
+def used_datasets(config: dict) -> list[str]:
+    """Data sets that a network of the study is trained on."""
+    return list(dict.fromkeys(entry["dataset"] for entry in config["networks"].values()))
 
 
 def figure_trial(config: dict, network: str) -> int:
@@ -96,11 +129,13 @@ def measurements(config: dict, run: Run) -> list[tuple[str, float]]:
 def records(config: dict) -> Iterator[str]:
     """Yield the provenance records of all jobs that compute numbers."""
     study = config["study"]
-    for dataset in dict.fromkeys(entry["dataset"] for entry in config["networks"].values()):
+    for dataset in used_datasets(config):
         yield f"{paths.data(dataset)}/provenance.json"
+    heads = {group[0] for group in warm_groups(config)}  # one job, one record a group
     for r in runs(config):
         where = (study, r.network, r.method, r.trial)
-        yield f"{paths.run(*where)}/provenance.json"
+        if r.role != "warm" or r.method in heads:
+            yield f"{paths.run(*where)}/provenance.json"
         for space in dict.fromkeys(space for space, _ in measurements(config, r)):
             yield f"{paths.sharpness(*where)}/{space}.provenance.json"
     for r in trajectories(config):

@@ -4,7 +4,7 @@ import os
 
 from largebatch.errors import InputError
 
-DEVICES = ("auto", "cpu", "cuda")
+DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 def set_up_torch(device: str = "auto", threads: int = 1):
@@ -32,8 +32,10 @@ def set_up_torch(device: str = "auto", threads: int = 1):
     torch.backends.cudnn.allow_tf32 = False
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("device: cuda is not available on this machine; use auto or cpu")
+    # Apple's GPU is taken only if asked for: its results are not tested against the CPU's.
+    available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if device in available and not available[device]():
+        raise InputError(f"device: {device} is not available on this machine; use auto or cpu")
     if device == "cuda":
         # On the CPU all that is used here is deterministic, and the call takes a second (it loads
         # the compiler's configuration).

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from largebatch.config import FAMILY_OPTIONS, architecture, check_made, complete
+from largebatch.architectures import FAMILY_OPTIONS, architecture
+from largebatch.config import check_made, complete
 from largebatch.errors import InputError
+from largebatch.study import check
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
@@ -72,7 +74,17 @@ def test_the_studies_that_come_along_are_right(path):
             {"networks__F 1": {"family": "fully_connected", "dataset": "d"}},
             ["networks", '"F 1"', "letters, digits"],
         ),
-        ({"datasets__d__source": "minst"}, ["datasets.d.source", '"minst"', "mnist"]),
+        ({"datasets__d__source": 3}, ["datasets.d.source", "3", "the name of a data set"]),
+        ({"networks__F1__options": {}}, ["networks.F1.options", "fully_connected has no"]),
+        ({"networks__F1__batchnorm": "as_is"}, ["F1.batchnorm", "as_is", "batch or running"]),
+        ({"networks__F1__family": "a:b c"}, ["networks.F1.family", '"a:b c"', "module:function"]),
+        ({"warm_start__every": 0}, ["warm_start.every: 0", "every k-th epoch"]),
+        ({"warm_start__every": 101}, ["warm_start.every: 101", "only 100 epochs"]),
+        ({"batch_sweep__batch_sizes": {"F2": [8]}}, ["batch_sweep.batch_sizes", '"F2"', "F1"]),
+        ({"batch_sweep__batch_sizes": {"F1": [1]}}, ["batch_sweep.batch_sizes: 1", "at least 2"]),
+        ({"training__schedule__kind": "step"}, ["schedule.milestones: []", "step needs some"]),
+        ({"training__schedule__kind": "cosin"}, ["schedule.kind", '"cosin"', "cosine"]),
+        ({"training__schedule__warmup_epochs": 101}, ["warmup_epochs: 101", "only 100"]),
         ({"methods__sb__batch_size": 0}, ["methods.sb.batch_size: 0", "a count of samples"]),
         ({"methods__sb__batch_size": 1}, ["methods.sb.batch_size: 1", "at least 2 samples"]),
         ({"methods__lb__batch_size": 1.5}, ["methods.lb.batch_size: 1.5", "fraction"]),
@@ -92,7 +104,7 @@ def test_the_studies_that_come_along_are_right(path):
         ({"methods__sb__batch_size": 0.5}, ["methods.sb.batch_size: 0.5", "below lb's, 0.1"]),
         ({"batch_sweep__batch_sizes": [256]}, ["batch_sweep.batch_sizes: 256", "leave it out"]),
         ({"batch_sweep__networks": ["F1", "F1"]}, ["batch_sweep.networks"]),
-        ({"device": "mps"}, ['device: "mps"', "auto, cpu or cuda"]),
+        ({"device": "gpu"}, ['device: "gpu"', "auto, cpu, cuda or mps"]),
         ({"trajectory__networks": ["F2"]}, ["trajectory.networks", '"F2"', "F1"]),
     ],
 )
@@ -125,6 +137,40 @@ def test_all_problems_are_told_at_once():
     assert len(str(caught.value).splitlines()) == 3
 
 
+def test_what_the_schema_refuses_does_not_hide_contradictions():
+    changes = {"networks__F1__dataset": "e", "training__momentum": 0.5, "trials": 0}
+    with pytest.raises(InputError) as caught:
+        complete(config(networks__F1__width="x", warm_start__epochs=[0, 3], **changes), SCHEMA)
+    lines = sorted(str(caught.value).splitlines())
+    starts = ["networks.F1.dataset", "networks.F1.width", "training.momentum", "trials: 0"]
+    assert [line[: len(start)] for line, start in zip(lines, starts, strict=False)] == starts
+    assert len(lines) == 5  # and the epoch 0, of a list that is left out from there on
+
+
+def test_problems_of_the_config_and_of_its_data_sets_are_told_together():
+    made = config(trials=0, datasets__e={"source": "minst"}, datasets__f={"source": "mnist"})
+    made["datasets"]["f"]["train_samples"] = -1
+    with pytest.raises(InputError) as caught:
+        check(made, SCHEMA)
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["trials", "datasets.e", "datasets.f"]
+    assert "did you mean 'mnist'" in lines[1]
+
+
+def test_grids_are_written_as_every_kth_epoch():
+    changes = {"training__epochs": 10, "warm_start__every": 4, "trajectory__every": 4}
+    done = complete(config(warm_start__epochs=[1], **changes), SCHEMA)
+    assert done["warm_start"]["epochs"] == [1, 4, 8]
+    assert done["trajectory"]["epochs"] == [0, 4, 8, 10]
+
+
+def test_the_users_network_keeps_its_own_keywords():
+    entry = {"family": "mine:net", "dataset": "d", "options": {"width": 3}, "batchnorm": "batch"}
+    assert complete(config(networks__F1=entry), SCHEMA)["networks"]["F1"]["options"] == {"width": 3}
+    options = {"width": 3, "batchnorm": "batch"}
+    assert architecture(entry) == {"family": "mine:net", "options": options}
+
+
 def test_every_default_is_a_right_value_and_every_value_is_described():
     def walk(part, place=""):
         if "default" in part and part.get("type") != "object":
@@ -155,13 +201,6 @@ def test_family_options_are_those_of_the_networks():
             if parameter.kind is inspect.Parameter.KEYWORD_ONLY
         ]
         assert set(keywords) == set(FAMILY_OPTIONS[name])
-
-
-def test_sources_are_those_of_the_data_layer():
-    from largebatch.data import SOURCES
-
-    entry = SCHEMA["properties"]["datasets"]["additionalProperties"]["properties"]
-    assert set(entry["source"]["enum"]) == set(SOURCES)
 
 
 def test_one_name_never_stands_for_two_data_sets(tmp_path, monkeypatch):

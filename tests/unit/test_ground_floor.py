@@ -115,7 +115,7 @@ def study(**changes) -> dict:
         "networks": {"F1": {"dataset": "d"}, "C1": {"dataset": "d"}},
         "sharpness": {"epsilons": [0.001, 0.0005]},
         "batch_sweep": {"networks": ["F1"], "batch_sizes": [8, 16], "trials": 1},
-        "warm_start": {"networks": ["F1"], "epochs": [2, 5], "trials": 1},
+        "warm_start": {"networks": ["F1"], "epochs": [2, 5], "trials": 1, "starts_per_job": 1},
         "trajectory": {"networks": ["C1"], "epochs": [1], "trials": 1},
     } | changes
 
@@ -126,6 +126,22 @@ def test_plan_lists_every_run_once():
     assert ("F1", "b16", 0) in runs
     assert ("C1", "b16", 0) not in runs
     assert [r.warm_epochs for r in plan.runs(study()) if r.role == "warm"] == [2, 5]
+
+
+def test_batch_sizes_may_differ_from_network_to_network():
+    sweep = {"networks": None, "batch_sizes": {"C1": [8], "F1": [16, 32]}, "trials": 1}
+    swept = [r for r in plan.runs(study(batch_sweep=sweep)) if r.role == "sweep"]
+    assert [(r.network, r.method) for r in swept] == [("F1", "b16"), ("F1", "b32"), ("C1", "b8")]
+
+
+@pytest.mark.parametrize(("size", "groups"), [(1, [[2], [3], [5]]), (2, [[2, 3], [5]])])
+def test_a_job_trains_several_warm_starts_and_leaves_one_record(size, groups):
+    warm = {"networks": ["F1"], "epochs": [2, 3, 5], "trials": 1, "starts_per_job": size}
+    names = [[f"warm{epoch}" for epoch in group] for group in groups]
+    assert plan.warm_groups(study(warm_start=warm)) == names
+    records = [path for path in plan.records(study(warm_start=warm)) if "/runs/F1/warm" in path]
+    wanted = [f"results/s/runs/F1/{group[0]}/trial0/provenance.json" for group in names]
+    assert records == wanted
 
 
 def test_iterates_are_kept_only_where_a_figure_needs_them():
@@ -147,7 +163,17 @@ def test_main_runs_are_measured_in_both_spaces_and_the_rest_at_the_headline():
     assert plan.measurements(study(), plan.Run("F1", "b8", 0, "sweep")) == [("full", 0.001)]
 
 
-STAGES = ["data", "train", "sharpness", "trajectory", "interpolation", "gather", "tables"]
+STAGES = [
+    "data",
+    "check",
+    "train",
+    "train_warm",
+    "sharpness",
+    "trajectory",
+    "interpolation",
+    "gather",
+    "tables",
+]
 STAGES += ["claims", "figure", "report"]
 
 

@@ -20,7 +20,16 @@ from largebatch.data.arrays import Arrays, load, save
 from largebatch.errors import InputError
 from largebatch.provenance import Recorder
 from largebatch.seeding import torch_generator
-from largebatch.stages import claims, gather, interpolation, report, sharpness, tables, train
+from largebatch.stages import (
+    claims,
+    gather,
+    interpolation,
+    report,
+    sharpness,
+    tables,
+    train,
+    train_warm,
+)
 from largebatch.stages import trajectory as trajectory_stage
 from largebatch.storage import read_json, read_tensors, write_json, write_tensors
 
@@ -35,7 +44,7 @@ CONFIG = {
     "networks": {"F": {"family": "fully_connected", "dataset": "d"}},
     "sharpness": {"epsilons": [0.001]},
     "batch_sweep": {"networks": None, "batch_sizes": [8], "trials": 1},
-    "warm_start": {"networks": None, "epochs": [2], "trials": 1},
+    "warm_start": {"networks": None, "epochs": [2], "trials": 1, "starts_per_job": 1},
     "trajectory": {"networks": None, "epochs": [0, 3, 9], "trials": 2},
 }
 SETTINGS = {
@@ -59,15 +68,28 @@ def train_outputs(folder: Path) -> dict:
     return {name: str(folder / file) for name, file in files.items()}
 
 
-def trained(folder: Path, data: str, inputs=None, **changes) -> dict:
-    spec = {
+def train_spec(**changes) -> dict:
+    return {
         **{"seed": 0, "network": "F", "method": "sb", "trial": 0, "architecture": NETWORK},
-        **{"batch_size": 6, "keep_epochs": False, "start_epoch": None, "device": "cpu"},
+        **{"batch_size": 6, "keep_epochs": False, "device": "cpu"},
         "training": {"epochs": 3, "learning_rate": 0.05, "evaluation_batch_size": 10},
-    }
+    } | changes
+
+
+def trained(folder: Path, data: str, **changes) -> dict:
     outputs = train_outputs(folder)
-    train.run(spec | changes, {"data": data} | (inputs or {}), outputs)
+    train.run(train_spec(**changes), {"data": data}, outputs)
     return outputs
+
+
+def trained_warm(folder: Path, data: str, epochs: str, methods: list[str], **changes) -> list[dict]:
+    """The outputs of each warm-started run, all trained by one job."""
+    runs = [train_outputs(folder / method) for method in methods]
+    outputs = {name: [run[name] for run in runs] for name in ("final", "history", "run")}
+    spec = train_spec(methods=methods, **{"batch_size": 12} | changes)
+    del spec["method"]
+    train_warm.run(spec, {"data": data, "epochs": epochs}, outputs)
+    return runs
 
 
 @pytest.fixture(scope="module")
@@ -147,20 +169,30 @@ def test_methods_of_a_trial_share_start_and_order_and_trials_do_not(tmp_path, pa
 
 
 def test_a_warm_start_begins_at_the_iterate(tmp_path, pair, data):
-    epochs = {"start_epochs": pair["sb"]["epochs"]}
-    warm = trained(tmp_path, data, epochs, method="warm2", start_epoch=2, batch_size=12)
-    iterate = Path(pair["sb"]["epochs"]) / "epoch0002.safetensors"
-    assert Path(warm["start"]).read_bytes() == iterate.read_bytes()
+    (warm,) = trained_warm(tmp_path, data, pair["sb"]["epochs"], ["warm2"])
     before, after = pd.read_csv(pair["sb"]["history"]), pd.read_csv(warm["history"])
     assert after.loc[0, METRICS].tolist() == before.loc[2, METRICS].tolist()
+    # The distance of a warm-started run is that from the iterate.
+    iterate = read_tensors(Path(pair["sb"]["epochs"]) / "epoch0002.safetensors")
+    final, record = read_tensors(warm["final"]), read_json(warm["run"])
+    distance = math.sqrt(sum(((final[k] - iterate[k]) ** 2).sum().item() for k in final))
+    assert record["distance"] == pytest.approx(distance, rel=1e-5)
+    assert record["method"] == "warm2"
+
+
+def test_one_job_trains_many_warm_starts_as_one_job_each_would(tmp_path, pair, data):
+    together = trained_warm(tmp_path / "a", data, pair["sb"]["epochs"], ["warm1", "warm3"])
+    alone = trained_warm(tmp_path / "b", data, pair["sb"]["epochs"], ["warm3"])
+    assert bytes_of(together[1]) == bytes_of(alone[0])
+    assert bytes_of(together[0]) != bytes_of(together[1])
 
 
 def test_a_warm_start_from_an_epoch_that_is_not_there_says_so_and_lets_the_study_end(
     tmp_path, pair, data
 ):
-    epochs = {"start_epochs": pair["sb"]["epochs"]}
-    outputs = trained(tmp_path, data, epochs, method="warm7", start_epoch=7)
-    record = read_json(outputs["run"])
+    first, last = trained_warm(tmp_path, data, pair["sb"]["epochs"], ["warm7", "warm1"])
+    assert read_json(last["run"])["status"] == "completed"
+    record = read_json(first["run"])
     assert record["status"] == record["stop_reason"] == "not started"
     assert record["message"] == "not started: the SB run ended before epoch 7"
     assert record["steps"] == 0
@@ -342,10 +374,13 @@ def study(tmp_path_factory, pair, data) -> Path:
             changes["batch_size"] = {"sb": 6, "b8": 8}.get(r.method, 12)
             if (r.method, r.trial) == ("lb", 1):
                 changes["training"] = EXPLODING
-            warm = {"start_epochs": finals["sb", 0]["epochs"]} if r.role == "warm" else None
-            finals[r.method, r.trial] = trained(
-                folder, data, warm, start_epoch=r.warm_epochs, **changes
-            )
+            if r.role == "warm":
+                iterates = finals["sb", 0]["epochs"]
+                (made,) = trained_warm(folder.parent, data, iterates, [r.method])
+                Path(made["run"]).parent.rename(folder)
+            else:
+                trained(folder, data, **changes)
+            finals[r.method, r.trial] = train_outputs(folder)
             for space, epsilon in plan.measurements(CONFIG, r):
                 (content,) = measured(
                     folder, data, finals[r.method, r.trial], space=space, trial=r.trial

@@ -91,14 +91,14 @@ def test_editing_the_sharpness_measures_again_and_trains_nothing(clone):
     clone.edit("src/largebatch/landscape/metric.py", '"""Metric 2.1', '"""The Metric 2.1')
     planned = clone.planned()
     assert {"sharpness", "sharpness_sweep", "trajectory"} <= set(planned)
-    assert not {"data", "train", "train_warm"} & set(planned)
+    assert not {"data", "train", "train_warm1"} & set(planned)
 
 
 def test_editing_the_training_keeps_the_data(clone):
     clone.edit("src/largebatch/training/loop.py", '"""One training run', '"""A training run')
     planned = clone.planned()
     assert planned["train"] == 9  # 2 networks x 2 methods x 2 trials, and one of the sweep
-    assert planned["train_warm"] == 1
+    assert planned["train_warm1"] == 1
     assert "data" not in planned
 
 
@@ -108,7 +108,7 @@ def test_a_new_trial_trains_that_trial_only(clone):
     assert planned["train"] == 2 * 2
     assert planned["sharpness"] == 2 * 2 * 2
     assert planned["interpolation"] == 2
-    assert not {"data", "train_warm", "sharpness_sweep", "trajectory"} & set(planned)
+    assert not {"data", "train_warm1", "sharpness_sweep", "trajectory"} & set(planned)
 
 
 def test_a_new_title_writes_the_page_only(clone):

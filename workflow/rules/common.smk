@@ -5,21 +5,17 @@ import sys
 
 import yaml
 from largebatch import codefiles, paths, plan
-from largebatch.config import architecture, check_made, complete
-from largebatch.data.registry import check_options
+from largebatch.architectures import architecture, is_user
+from largebatch.data.registry import module_of
 from largebatch.errors import InputError
 from largebatch.report.titles import TITLES
+from largebatch.study import check
 from snakemake.exceptions import WorkflowError
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
     SCHEMA = yaml.safe_load(stream)
 try:
-    CONFIG = complete(config, SCHEMA)
-    DATASET_OPTIONS = {}
-    for name, entry in CONFIG["datasets"].items():
-        options = {key: value for key, value in entry.items() if key != "source"}
-        DATASET_OPTIONS[name] = check_options(entry["source"], options)
-        check_made(name, entry["source"], DATASET_OPTIONS[name])
+    CONFIG, DATASET_OPTIONS = check(config, SCHEMA)
 except InputError as error:
     raise WorkflowError(f"The study cannot be run:\n{error}")
 
@@ -28,7 +24,8 @@ STUDY = CONFIG["study"]
 WORKFLOW = os.path.relpath(os.path.join(workflow.basedir, "workflow"))
 PACKAGE = os.path.relpath(codefiles.PACKAGE)
 # What the report shows; paths of this machine and who computes are no part of the study.
-PUBLIC_CONFIG = {k: v for k, v in CONFIG.items() if k not in ("mirror", "downloads", "device")}
+PRIVATE = ("mirror", "downloads", "device", "keep_iterates")
+PUBLIC_CONFIG = {key: value for key, value in CONFIG.items() if key not in PRIVATE}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
 HEADLINE = plan.headline(CONFIG)
 # The Python that runs Snakemake also runs the jobs, whether or not its venv is activated. Where the
@@ -39,6 +36,10 @@ if CONFIG["mirror"]:
 exports = [f"PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH"]
 exports += [f"{name}={shlex_quote(value)}" for name, value in EXPORTS.items()]
 shell.prefix(f"set -euo pipefail; export {' '.join(exports)}; ")
+
+
+# Iterates are for the warm starts and Figure 6 only: gigabytes in the paper's study.
+ITERATES = directory if CONFIG["keep_iterates"] else lambda path: temp(directory(path))
 
 
 wildcard_constraints:

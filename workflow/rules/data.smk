@@ -3,7 +3,7 @@
 
 rule data:
     input:
-        code=lambda w: code("stages.data", f"data.{CONFIG['datasets'][w.dataset]['source']}"),
+        code=lambda w: data_code(CONFIG["datasets"][w.dataset]["source"]),
     output:
         arrays=f"{paths.data('{dataset}')}/arrays.safetensors",
         record=f"{paths.data('{dataset}')}/record.json",

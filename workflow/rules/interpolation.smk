@@ -6,7 +6,7 @@ rule interpolation:
         **pair("final.safetensors"),
         runs=list(pair("run.json").values()),
         data=arrays,
-        code=code("stages.interpolation"),
+        code=network_code("stages.interpolation"),
     output:
         **{p: paths.interpolation(STUDY, "{network}", p, "{trial}") for p in plan.PATHS},
         provenance=f"results/{STUDY}/interpolation/{{network}}/trial{{trial}}.provenance.json",

@@ -9,7 +9,7 @@ rule sharpness:
         data=arrays,
         weights=f"{RUN}/final.safetensors",
         run=f"{RUN}/run.json",
-        code=code("stages.sharpness"),
+        code=network_code("stages.sharpness"),
     output:
         measurements=[f"{SHARPNESS}/{paths.measurement('{space}', e)}" for e in EPSILONS],
         provenance=f"{SHARPNESS}/{{space}}.provenance.json",
@@ -54,7 +54,7 @@ rule trajectory:
     input:
         data=arrays,
         epochs=f"{RUN}/epochs",
-        code=code("stages.trajectory"),
+        code=network_code("stages.trajectory"),
     output:
         trajectory=f"{SHARPNESS}/{paths.measurement('trajectory', HEADLINE)}",
         provenance=f"{SHARPNESS}/trajectory.provenance.json",

@@ -6,6 +6,22 @@ def code(*modules):
     return [os.path.relpath(path) for path in codefiles.reachable(*modules)]
 
 
+def user_code(name):
+    """The file behind `module:function`, if it lies below the working directory."""
+    file = name.split(":")[0].replace(".", "/")
+    found = [path for path in (f"{file}.py", f"{file}/__init__.py") if os.path.exists(path)]
+    return found[:1] if is_user(name) else []
+
+
+def network_code(stage):
+    """The code of a stage that builds a network: the user's own file is part of it."""
+    return lambda wildcards: code(stage) + user_code(network(wildcards)["family"])
+
+
+def data_code(source):
+    return code("stages.data", module_of(source)) + user_code(source)
+
+
 def network(wildcards):
     return CONFIG["networks"][wildcards.network]
 
@@ -25,31 +41,52 @@ def data_spec(wildcards):
 
 
 def batch_size(method):
-    if method.startswith("warm"):
-        return CONFIG["methods"]["lb"]["batch_size"]
     if method in CONFIG["methods"]:
         return CONFIG["methods"][method]["batch_size"]
     return int(method.removeprefix("b"))
 
 
-def train_spec(wildcards):
-    method, trial = wildcards.method, int(wildcards.trial)
-    warm = method.startswith("warm")
+def training_spec(wildcards, batch_size, keep_epochs, **others):
+    training = {**CONFIG["training"], "evaluation_batch_size": CONFIG["evaluation_batch_size"]}
+    if training["schedule"]["kind"] == "constant" and not training["schedule"]["warmup_epochs"]:
+        del training["schedule"]  # so that a study without one is not trained again for its sake
     return json.dumps(
         {
             "seed": CONFIG["seed"],
             "network": wildcards.network,
-            "method": method,
-            "trial": trial,
+            **others,
+            "trial": int(wildcards.trial),
             "architecture": architecture(network(wildcards)),
-            "batch_size": batch_size(method),
-            "training": {
-                **CONFIG["training"],
-                "evaluation_batch_size": CONFIG["evaluation_batch_size"],
-            },
-            "keep_epochs": plan.keeps_epochs(CONFIG, wildcards.network, method, trial),
-            "start_epoch": int(method.removeprefix("warm")) if warm else None,
+            "batch_size": batch_size,
+            "training": training,
+            "keep_epochs": keep_epochs,
             "device": CONFIG["device"],
+        }
+    )
+
+
+def train_spec(wildcards):
+    method = wildcards.method
+    kept = plan.keeps_epochs(CONFIG, wildcards.network, method, int(wildcards.trial))
+    return training_spec(wildcards, batch_size(method), kept, method=method)
+
+
+def warm_spec(wildcards, methods):
+    return training_spec(wildcards, batch_size("lb"), False, methods=methods)
+
+
+def check_spec():
+    keys = ("study", "trials", "batch_sweep", "warm_start", "trajectory")
+    return json.dumps(
+        {
+            **{key: CONFIG[key] for key in keys},
+            "networks": {
+                name: {"dataset": entry["dataset"], "architecture": architecture(entry)}
+                for name, entry in CONFIG["networks"].items()
+            },
+            "batch_sizes": {m: CONFIG["methods"][m]["batch_size"] for m in plan.MAIN},
+            "epochs": CONFIG["training"]["epochs"],
+            "datasets": plan.used_datasets(CONFIG),
         }
     )
 

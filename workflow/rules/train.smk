@@ -1,18 +1,20 @@
 # Train one network with one method from one starting point.
 
 RUN = paths.run(STUDY, "{network}", "{method}", "{trial}")
+SB_ITERATES = f"{paths.run(STUDY, '{network}', 'sb', '{trial}')}/epochs"
 
 
 rule train:
     input:
         data=arrays,
-        code=code("stages.train"),
+        checked=ancient(CHECKED),
+        code=network_code("stages.train"),
     output:
         start=f"{RUN}/start.safetensors",
         final=f"{RUN}/final.safetensors",
         history=f"{RUN}/history.csv",
         run=f"{RUN}/run.json",
-        epochs=directory(f"{RUN}/epochs"),
+        epochs=ITERATES(f"{RUN}/epochs"),
         provenance=f"{RUN}/provenance.json",
     log:
         f"logs/{STUDY}/train/{{network}}/{{method}}/trial{{trial}}.log",
@@ -25,27 +27,45 @@ rule train:
         gpu=int(CONFIG["device"] != "cpu"),
     params:
         spec=train_spec,
-        start="",
     message:
         "Training {wildcards.network} with {wildcards.method}, trial {wildcards.trial}"
     shell:
         "python -m largebatch train --spec {params.spec:q} --threads {threads}"
-        " --in data={input.data:q} {params.start}"
+        " --in data={input.data:q}"
         " --out start={output.start:q} final={output.final:q} history={output.history:q}"
         " run={output.run:q} epochs={output.epochs:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
-# The same from an iterate of the SB run of that trial (Figure 5).
-use rule train as train_warm with:
-    input:
-        data=arrays,
-        start_epochs=f"{paths.run(STUDY, '{network}', 'sb', '{trial}')}/epochs",
-        code=code("stages.train"),
-    wildcard_constraints:
-        method=r"warm\d+",
-    params:
-        spec=train_spec,
-        start=lambda w, input: f"start_epochs={shlex_quote(input.start_epochs)}",
-    message:
-        "Training {wildcards.network} with LB from SB's epoch, {wildcards.method}, trial {wildcards.trial}"
+# LB from iterates of the SB run of that trial (Figure 5): a rule and a job for every few starts.
+for group in plan.warm_groups(CONFIG):
+
+    rule:
+        name:
+            f"train_{group[0]}"
+        input:
+            data=arrays,
+            epochs=SB_ITERATES,
+            checked=ancient(CHECKED),
+            code=network_code("stages.train_warm"),
+        output:
+            final=[f"{paths.run(STUDY, '{network}', m, '{trial}')}/final.safetensors" for m in group],
+            history=[f"{paths.run(STUDY, '{network}', m, '{trial}')}/history.csv" for m in group],
+            run=[f"{paths.run(STUDY, '{network}', m, '{trial}')}/run.json" for m in group],
+            provenance=f"{paths.run(STUDY, '{network}', group[0], '{trial}')}/provenance.json",
+        log:
+            f"logs/{STUDY}/train/{{network}}/{group[0]}/trial{{trial}}.log",
+        benchmark:
+            f"logs/{STUDY}/train/{{network}}/{group[0]}/trial{{trial}}.benchmark.tsv"
+        threads: CONFIG["threads"]
+        resources:
+            gpu=int(CONFIG["device"] != "cpu"),
+        params:
+            spec=lambda w, group=group: warm_spec(w, group),
+        message:
+            f"Training {{wildcards.network}} with LB from the SB run's iterates, {group[0]} to {group[-1]}, trial {{wildcards.trial}}"
+        shell:
+            "python -m largebatch train_warm --spec {params.spec:q} --threads {threads}"
+            " --in data={input.data:q} epochs={input.epochs:q}"
+            " --out final={output.final:q} history={output.history:q} run={output.run:q}"
+            " --provenance {output.provenance:q} > {log:q} 2>&1"

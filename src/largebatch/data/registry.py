@@ -19,6 +19,11 @@ SOURCES = {
 }
 
 
+def module_of(source: str) -> str:
+    """Return the module below `largebatch` that prepares a source, such as "data.mnist"."""
+    return _lookup("data source", source, SOURCES).removeprefix("largebatch.")
+
+
 def check_options(source: str, options: dict | None) -> dict:
     """Return all options of a dataset, defaults filled in. Needs no torch and no files.
 

@@ -14,6 +14,7 @@ from largebatch.landscape import best_solver, paper_solver
 from largebatch.landscape.modules import ModuleObjective, flatten
 from largebatch.landscape.objective import Evaluator, FunctionObjective, Objective, check_vector
 from largebatch.landscape.subspace import draw_seed, make_space
+from largebatch.precision import double
 
 SOLVERS = ("best", "paper")
 
@@ -136,7 +137,7 @@ def measure(
     x = check_vector(x)
     generator = torch.Generator().manual_seed(0) if generator is None else generator
     space = make_space(subspace, x, draw_seed(generator))
-    bounds = box(space.coordinates(x), epsilon, x.dtype)
+    bounds = box(space.coordinates(x), epsilon, x.dtype).to(x.device)
     if solver == "paper":
         evaluator = Evaluator(objective, x, space, bounds)
         maximum, y, iterations, message = paper_solver.solve(evaluator)
@@ -153,7 +154,7 @@ def measure(
         maximum=maximum,
         displacement=space.lift(y),
         evaluations=evaluator.evaluations,
-        at_bound=float((y.abs() >= bounds).double().mean()),
+        at_bound=float(double(y.abs() >= bounds).mean()),
         message=message,
         iterations=iterations,
         solver=solver,
@@ -167,7 +168,8 @@ def box(coordinates: Tensor, epsilon: float, dtype: torch.dtype) -> Tensor:
 
     Rounded down, so that |y_i| <= b_i holds for the exact box and for one computed in `dtype`.
     """
-    exact = epsilon * (coordinates.double().abs() + 1)
+    coordinates = double(coordinates)
+    exact = epsilon * (coordinates.abs() + 1)
     rounded = exact.to(dtype)
     rounded = torch.where(
         rounded.double() > exact, torch.nextafter(rounded, torch.zeros_like(rounded)), rounded

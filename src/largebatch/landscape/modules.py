@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader
 
 from largebatch.landscape.batches import DataLoaderBatches, TensorBatches
 from largebatch.landscape.objective import check_scalar
+from largebatch.precision import double
 
 BATCHNORM = ("as_is", "batch", "recompute")
 
@@ -83,7 +84,7 @@ class ModuleObjective:
                 loss = check_scalar(self.loss(self._module(inputs), targets), "loss")
                 if loss.requires_grad:
                     (loss.reshape(()) * len(inputs)).backward()
-                total += loss.detach().double() * len(inputs)
+                total += double(loss.detach()) * len(inputs)
                 count += len(inputs)
         return float(total) / count, self._gradients.div_(count)
 
@@ -103,7 +104,7 @@ class ModuleObjective:
         for inputs_, targets_ in self._batches if inputs is None else self._divide(inputs, targets):
             outputs = self._module(inputs_)
             loss = check_scalar(self.loss(outputs, targets_), "loss")
-            total += loss.double() * len(inputs_)
+            total += double(loss) * len(inputs_)
             correct += _correct(outputs, targets_)
             count += len(inputs_)
         return float(total) / count, 100 * float(correct) / count
@@ -137,7 +138,7 @@ class ModuleObjective:
 def _correct(outputs: Tensor, targets: Tensor) -> Tensor | float:
     if outputs.dim() != 2 or targets.dim() != 1 or targets.is_floating_point():
         return float("nan")
-    return (outputs.argmax(1) == targets).sum().double()
+    return double((outputs.argmax(1) == targets).sum())
 
 
 def trainable(module: nn.Module) -> list[nn.Parameter]:

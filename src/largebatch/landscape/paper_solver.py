@@ -17,14 +17,14 @@ def solve(evaluator: Evaluator) -> tuple[float, Tensor, int, str]:
     it may still end where it began.
     """
     bounds = evaluator.bounds
-    upper = bounds.double().cpu().numpy()
+    upper = bounds.cpu().double().numpy()
 
     def negative(y: np.ndarray) -> tuple[float, np.ndarray]:
         if not y.any():
             value, gradient = evaluator.base, evaluator.base_gradient
         else:
             value, gradient = evaluator.at(torch.from_numpy(y).to(bounds))
-        return -value, -gradient.double().cpu().numpy()
+        return -value, -gradient.cpu().double().numpy()
 
     result = minimize(
         negative,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from largebatch.precision import double
 from largebatch.seeding import derive_seed, torch_generator
 
 ROWS = 1024  # rows of A drawn from one seed; changing it changes every random subspace
@@ -56,10 +57,10 @@ class Subspace:
 
     def pull(self, gradient: Tensor) -> Tensor:
         """Return A^T g, shape (p,), summed over blocks in float64."""
-        total = gradient.new_zeros(self.dimension, dtype=torch.float64)
+        total = 0.0
         for block, matrix in self.blocks():
-            total += matrix.T @ gradient[block]
-        return total.to(gradient.dtype)
+            total = total + double(matrix.T @ gradient[block])
+        return total.to(gradient)
 
     def coordinates(self, x: Tensor) -> Tensor:
         """Return A+ x = (A^T A)^-1 A^T x in float64, shape (p,).
@@ -67,12 +68,11 @@ class Subspace:
         Raises:
             ValueError: the columns of A are linearly dependent.
         """
-        gram = torch.zeros(self.dimension, self.dimension, dtype=torch.float64, device=x.device)
-        moment = gram.new_zeros(self.dimension)
+        gram, moment = 0.0, 0.0
         for block, matrix in self.blocks():
-            matrix = matrix.double()
-            gram += matrix.T @ matrix
-            moment += matrix.T @ x[block].double()
+            matrix = double(matrix)
+            gram = gram + matrix.T @ matrix
+            moment = moment + matrix.T @ double(x[block])
         norms = gram.diagonal().sqrt()
         if not bool((norms > 0).all()):
             raise ValueError("subspace: a column of A is zero; columns must be independent")

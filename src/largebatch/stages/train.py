@@ -10,7 +10,8 @@ import torch
 from tqdm import tqdm
 
 from largebatch import networks, paths, training
-from largebatch.data.arrays import load
+from largebatch.data.arrays import Arrays, load
+from largebatch.precision import double
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
 from largebatch.storage import read_tensors, write_csv, write_json, write_tensors
@@ -20,30 +21,40 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """Train and write start, final, every epoch's weights where asked, history and record.
 
     Args:
-        spec: seed, network, trial, architecture {family, options}, batch_size, training (keywords
-            of TrainingSettings), keep_epochs, start_epoch (warm start; None: from random weights),
-            device.
-        inputs: data (arrays) and, for a warm start, start_epochs (a folder of iterates).
+        spec: seed, network, trial, method, architecture {family, options}, batch_size, training
+            (keywords of TrainingSettings), keep_epochs, device.
+        inputs: data (arrays).
         outputs: start, final, history, run, epochs.
     """
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
+    Path(outputs["epochs"]).mkdir(parents=True, exist_ok=True)
+    train_one(spec, arrays, outputs)
+
+
+def train_one(spec: dict, arrays: Arrays, outputs: dict, start: str | Path | None = None) -> None:
+    """Train one run and write its files.
+
+    Args:
+        spec, outputs: see `run`; the folder `epochs` must be there if iterates are to be kept.
+        arrays: the data, on the device to compute on.
+        start: weights to begin from instead of random ones (warm start).
+    """
     network = _network(spec, arrays)
-    missing = _start_warm(network, spec, inputs)
-    network = network.to(device)
+    missing = _start_from(network, start)
+    network = network.to(arrays.train_inputs.device)
     settings = training.TrainingSettings(
         batch_size=training.samples_per_batch(spec["batch_size"], len(arrays.train_targets)),
         **spec["training"],
     )
     seeds = {use: _seed(spec, use) for use in ("start", "shuffle", "dropout")}
-    start = _copy(network.state_dict())
-    epochs = Path(outputs["epochs"])
-    epochs.mkdir(parents=True, exist_ok=True)
+    first = _copy(network.state_dict())
 
     def on_epoch(row: dict, module: torch.nn.Module) -> None:
         _log(row, settings.epochs)
         if spec["keep_epochs"]:
-            write_tensors(epochs / paths.epoch_weights(row["epoch"]), module.state_dict())
+            path = Path(outputs["epochs"]) / paths.epoch_weights(row["epoch"])
+            write_tensors(path, module.state_dict())
 
     outcome = training.train(
         network,
@@ -58,10 +69,11 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         outcome.stop_reason, outcome.message = "not started", missing
     if outcome.message:
         print(f"{spec['network']} {spec['method']} trial {spec['trial']}: {outcome.message}")
-    write_tensors(outputs["start"], start)
+    if "start" in outputs:
+        write_tensors(outputs["start"], first)
     write_tensors(outputs["final"], outcome.weights)
     write_csv(outputs["history"], pd.DataFrame(outcome.history))
-    write_json(outputs["run"], _record(spec, arrays, network, settings, seeds, start, outcome))
+    write_json(outputs["run"], _record(spec, arrays, network, settings, seeds, first, outcome))
 
 
 def _seed(spec: dict, use: str) -> int:
@@ -76,13 +88,14 @@ def _network(spec: dict, arrays) -> torch.nn.Module:
     return network
 
 
-def _start_warm(network: torch.nn.Module, spec: dict, inputs: dict) -> str:
-    """Load the SB iterate of a warm start; return why it cannot be, or nothing."""
-    if spec["start_epoch"] is None:
+def _start_from(network: torch.nn.Module, path: str | Path | None) -> str:
+    """Load the weights that a warm start begins from; return why it cannot be, or nothing."""
+    if path is None:
         return ""
-    path = Path(inputs["start_epochs"]) / paths.epoch_weights(spec["start_epoch"])
-    if not path.exists():  # stopped by patience, or diverged: the study goes on and says so
-        return f"not started: the SB run ended before epoch {spec['start_epoch']}"
+    path = Path(path)
+    if not path.exists():  # the SB run stopped by patience, or diverged: the study goes on
+        epoch = int(path.stem.removeprefix("epoch"))
+        return f"not started: the SB run ended before epoch {epoch}"
     network.load_state_dict(read_tensors(path))
     return ""
 
@@ -105,7 +118,7 @@ def _record(spec, arrays, network, settings, seeds, start, outcome) -> dict:
     failed = outcome.stop_reason if outcome.stop_reason in ("diverged", "not started") else None
     metrics = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
     trainable = [name for name, weight in network.named_parameters() if weight.requires_grad]
-    squares = [(outcome.weights[name] - start[name]).double().square().sum() for name in trainable]
+    squares = [double(outcome.weights[name] - start[name]).square().sum() for name in trainable]
     return {
         "network": spec["network"],
         "method": spec["method"],

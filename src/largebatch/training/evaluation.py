@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from largebatch.batching import batch_slices
 from largebatch.errors import InputError
+from largebatch.precision import double
 
 
 def has_batch_norm(network: nn.Module) -> bool:
@@ -35,11 +36,11 @@ def evaluate(
         raise InputError("samples: 1; batch normalization has no statistics of a single sample")
     was_training = network.training
     network.eval()
-    loss = torch.zeros((), dtype=torch.float64, device=inputs.device)
+    loss = torch.zeros((), dtype=torch.float64)
     correct = torch.zeros((), dtype=torch.int64, device=inputs.device)
     for part in batch_slices(len(targets), batch_size, 2 if has_batch_norm(network) else 1):
         outputs = network(inputs[part])
-        loss += functional.cross_entropy(outputs, targets[part], reduction="sum").double()
+        loss = loss + double(functional.cross_entropy(outputs, targets[part], reduction="sum"))
         correct += (outputs.argmax(dim=1) == targets[part]).sum()
     network.train(was_training)
     return loss.item() / len(targets), 100 * correct.item() / len(targets)

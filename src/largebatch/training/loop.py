@@ -12,7 +12,7 @@ from tqdm import tqdm
 from largebatch.batching import batch_slices
 from largebatch.errors import InputError
 from largebatch.training.evaluation import evaluate, has_batch_norm
-from largebatch.training.settings import TrainingSettings, make_optimizer
+from largebatch.training.settings import TrainingSettings, make_optimizer, make_scheduler
 
 Samples = tuple[Tensor, Tensor]
 
@@ -74,6 +74,7 @@ def train(
         )
     optimizer = make_optimizer(settings, [w for w in network.parameters() if w.requires_grad])
     slices = batch_slices(len(targets), settings.batch_size, smallest)
+    scheduler = make_scheduler(settings, optimizer, len(slices))
     outcome = Outcome()
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -82,7 +83,7 @@ def train(
             raise InputError("start: the training loss of the starting point is not finite")
         for epoch in tqdm(range(1, settings.epochs + 1), unit="epoch", disable=None):
             order = torch.randperm(len(targets), generator=shuffle).to(inputs.device)
-            loss = _one_epoch(network, optimizer, inputs, targets, order, slices)
+            loss = _one_epoch(network, optimizer, scheduler, inputs, targets, order, slices)
             outcome.steps += len(slices)
             finite = math.isfinite(loss) and _record(
                 outcome, epoch, network, training, testing, settings, on_epoch
@@ -97,16 +98,18 @@ def train(
     return outcome
 
 
-def _one_epoch(network, optimizer, inputs, targets, order, slices) -> float:
+def _one_epoch(network, optimizer, scheduler, inputs, targets, order, slices) -> float:
     """Take one step a slice and return the sum of the steps' losses (NaN and inf stay visible)."""
     network.train()
-    total = torch.zeros((), dtype=torch.float64, device=inputs.device)
+    total = torch.zeros((), device=inputs.device)
     for part in slices:
         chosen = order[part]
         optimizer.zero_grad(set_to_none=True)
         loss = functional.cross_entropy(network(inputs[chosen]), targets[chosen])
         loss.backward()
         optimizer.step()
+        if scheduler is not None:
+            scheduler.step()
         total += loss.detach()
     return total.item()
 

@@ -1,10 +1,11 @@
 """What a training run is, checked when it is made."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
 from largebatch.errors import InputError
+from largebatch.training.schedules import Schedule
 
 OPTIMIZERS = ("adam", "sgd", "adagrad")
 
@@ -22,6 +23,7 @@ class TrainingSettings:
         learning_rate: step size, above 0.
         momentum: of `sgd` alone, in [0, 1).
         weight_decay: L2 penalty, at least 0 (the paper uses none).
+        schedule: the learning rate over the run, or its keywords as a mapping.
         evaluation_batch_size: samples a batch in evaluation. Under batch-statistics batch
             normalization it is part of the definition of the loss (the authors' code: 5,000).
     """
@@ -34,8 +36,12 @@ class TrainingSettings:
     momentum: float = 0.0
     weight_decay: float = 0.0
     evaluation_batch_size: int = 5000
+    schedule: Schedule = field(default_factory=Schedule)
 
     def __post_init__(self):
+        if isinstance(self.schedule, dict):
+            object.__setattr__(self, "schedule", Schedule(**self.schedule))
+
         def check(key: str, right: bool, what: str) -> None:
             if not right:
                 raise InputError(f"{key}: {getattr(self, key)!r}; it must be {what}")
@@ -87,3 +93,16 @@ def make_optimizer(settings: TrainingSettings, weights) -> torch.optim.Optimizer
     if settings.optimizer == "adagrad":
         return torch.optim.Adagrad(weights, **common)  # fused on the CPU alone
     return torch.optim.Adam(weights, fused=True, **common)
+
+
+def make_scheduler(
+    settings: TrainingSettings, optimizer: torch.optim.Optimizer, steps_per_epoch: int
+) -> torch.optim.lr_scheduler.LambdaLR | None:
+    """Return what sets the learning rate after each step; None where it is constant."""
+    if settings.schedule.is_constant:
+        return None
+
+    def multiple(step: int) -> float:
+        return settings.schedule.multiple(step, steps_per_epoch, settings.epochs)
+
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, multiple)

@@ -1,0 +1,123 @@
+"""What no schema can say of a study: keys that must agree with each other."""
+
+import difflib
+import json
+from collections.abc import Iterator
+
+from largebatch import plan
+from largebatch.architectures import BATCHNORM, is_user, options_of
+
+SECTIONS = ("batch_sweep", "warm_start", "trajectory")
+
+
+def contradictions(config: dict) -> Iterator[str]:
+    """Yield one line for each problem.
+
+    Args:
+        config: with its defaults; networks whose family or dataset is not right may lack it.
+    """
+    yield from _networks(config)
+    yield from _batch_sizes(config)
+    for section in SECTIONS:
+        yield from _section(config, section)
+    training = config["training"]
+    if training["momentum"] and training["optimizer"] != "sgd":
+        momentum = training["momentum"]
+        yield f"training.momentum: {momentum}; only sgd has it; leave it out or set optimizer: sgd"
+    yield from _schedule(training)
+
+
+def show(value) -> str:
+    """Return a value as a study file has it, cut to 60 characters."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _batch_sizes(config: dict) -> Iterator[str]:
+    sizes = {method: config["methods"][method]["batch_size"] for method in ("sb", "lb")}
+    for method, size in sizes.items():
+        if isinstance(size, float) and size > 1:
+            yield (
+                f"methods.{method}.batch_size: {size}; a fraction lies in (0, 1], a count is whole"
+            )
+        elif size == 1 and isinstance(size, int):
+            yield f"methods.{method}.batch_size: 1; batch normalization needs at least 2 samples"
+    if type(sizes["sb"]) is type(sizes["lb"]) and sizes["sb"] >= sizes["lb"]:
+        yield f"methods.sb.batch_size: {sizes['sb']}; it must be below lb's, {sizes['lb']}"
+    swept = config["batch_sweep"]["batch_sizes"]
+    if isinstance(swept, dict):
+        for network in swept:
+            if network not in config["networks"]:
+                yield _unknown_name("batch_sweep.batch_sizes", network, config["networks"])
+        swept = dict.fromkeys(size for inner in swept.values() for size in inner)
+    for size in swept:
+        if size == 1:
+            yield "batch_sweep.batch_sizes: 1; batch normalization needs at least 2 samples"
+        if size in sizes.values():
+            yield f"batch_sweep.batch_sizes: {size}; it is there already, as sb or lb: leave it out"
+
+
+def _section(config: dict, section: str) -> Iterator[str]:
+    part = config[section]
+    for network in plan.chosen(config, section):
+        if network not in config["networks"]:
+            yield _unknown_name(f"{section}.networks", network, config["networks"])
+    if part["trials"] > config["trials"]:
+        yield f"{section}.trials: {part['trials']}; the study has only {config['trials']} trials"
+    if section != "batch_sweep":
+        last = config["training"]["epochs"]
+        for epoch in part["epochs"]:
+            if epoch > last:
+                yield f"{section}.epochs: {epoch}; the runs have only {last} epochs"
+        if part["every"] is not None and part["every"] > last:
+            yield f"{section}.every: {part['every']}; the runs have only {last} epochs"
+
+
+def _schedule(training: dict) -> Iterator[str]:
+    schedule, epochs = training["schedule"], training["epochs"]
+    if schedule["warmup_epochs"] > epochs:
+        warmup = schedule["warmup_epochs"]
+        yield f"training.schedule.warmup_epochs: {warmup}; the runs have only {epochs} epochs"
+    steps = schedule["milestones"]
+    if bool(steps) != (schedule["kind"] == "step"):
+        yield (
+            f"training.schedule.milestones: {show(steps)}; kind: step needs some, "
+            "the other kinds have none"
+        )
+    for epoch in steps:
+        if epoch > epochs:
+            yield f"training.schedule.milestones: {epoch}; the runs have only {epochs} epochs"
+
+
+def _networks(config: dict) -> Iterator[str]:
+    for name, network in config["networks"].items():
+        dataset, family = network.get("dataset"), network.get("family")
+        if dataset is not None and dataset not in config["datasets"]:
+            yield _unknown_name(f"networks.{name}.dataset", dataset, config["datasets"])
+        if family is not None:
+            yield from _options(name, network, family)
+
+
+def _options(name: str, network: dict, family: str) -> Iterator[str]:
+    allowed = options_of(family)
+    others = {"family", "dataset", "paper_network", "same_data_as_paper"}
+    for key in sorted(set(network) - others - set(allowed)):
+        yield (
+            f"networks.{name}.{key}: {show(network[key])}; family {family} has no "
+            f"such option, only {', '.join(allowed)}"
+        )
+    kinds = BATCHNORM["user" if is_user(family) else "built-in"]
+    if network.get("batchnorm", kinds[0]) not in kinds:
+        right = " or ".join(kinds)
+        yield f"networks.{name}.batchnorm: {show(network['batchnorm'])}; it must be {right}"
+    rates = network.get("dropout")
+    if family == "vgg" and rates is not None and (not isinstance(rates, list) or len(rates) != 3):
+        yield f"networks.{name}.dropout: {show(rates)}; vgg takes a list of three rates"
+    if family == "shallow_convolutional" and isinstance(rates, list):
+        yield f"networks.{name}.dropout: {show(rates)}; it must be one rate in [0, 1)"
+
+
+def _unknown_name(place: str, value: str, known) -> str:
+    near = difflib.get_close_matches(value, known, 1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return f"{place}: {show(value)}; there is no such entry; {hint}"
