@@ -153,3 +153,15 @@ def test_a_file_with_a_wrong_shape_is_refused_by_name(tmp_path):
     save_file(tensors, path, metadata=record)
     with pytest.raises(InputError, match=r"arrays\.safetensors: toy: train_targets"):
         load(path)
+
+
+def test_class_names_come_back_and_are_in_the_record(tmp_path):
+    path = save(Arrays(**contents(class_names=["ant", "bee", "cat"])), tmp_path)
+    assert load(path).class_names == ["ant", "bee", "cat"]
+    assert json.loads((tmp_path / "record.json").read_text())["class_names"][1] == "bee"
+
+
+@pytest.mark.parametrize("names", [["ant", "bee"], ["ant", "bee", 3], ("ant", "bee", "cat"), "abc"])
+def test_class_names_must_be_one_text_a_class(names):
+    with pytest.raises(InputError, match=r"toy: .*class_names"):
+        Arrays(**contents(class_names=names))

@@ -5,8 +5,12 @@ import sys
 
 import pytest
 
+from largebatch.codefiles import reachable
 from largebatch.data import SOURCES, check_options, prepare
+from largebatch.data.registry import module_of
 from largebatch.errors import InputError
+
+REQUIRED = {"image-folder": {"path": "images"}}
 
 
 def test_options_are_completed_with_defaults():
@@ -43,10 +47,21 @@ def test_checking_options_needs_neither_torch_nor_other_datasets(source):
     others = [module for name, module in SOURCES.items() if name != source]
     code = (
         "import sys; from largebatch.data import check_options; "
-        f"check_options({source!r}, {{}}); "
-        f"print([name for name in ['torch', *{others!r}] if name in sys.modules])"
+        f"check_options({source!r}, {REQUIRED.get(source, {})!r}); "
+        f"print([name for name in ['torch', 'numpy', *{others!r}] if name in sys.modules])"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_code_of_a_source_is_found_by_its_name(source):
+    path = SOURCES[source].removeprefix("largebatch.").replace(".", "/") + ".py"
+    assert any(file.as_posix().endswith(path) for file in reachable(module_of(source)))
+
+
+def test_the_code_of_an_unknown_source_is_an_error():
+    with pytest.raises(InputError, match=r"data source 'mnist-2' is unknown"):
+        module_of("mnist-2")

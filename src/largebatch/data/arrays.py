@@ -27,6 +27,7 @@ class Arrays:
         classes: number of classes, at least 2.
         source: the dataset's name in `SOURCES`.
         options: all options it was prepared with.
+        class_names: one text a class, or None where they have no names.
 
     Raises:
         InputError: one of these does not hold.
@@ -39,12 +40,14 @@ class Arrays:
     classes: int
     source: str
     options: dict
+    class_names: list[str] | None = None
 
     def __post_init__(self):
         if type(self.classes) is not int or self.classes < 2:
             raise InputError(
                 f"{self.source}: classes is {self.classes!r}; it must be an integer >= 2"
             )
+        _check_names(self.source, self.class_names, self.classes)
         for part in ("train", "test"):
             inputs, targets = getattr(self, f"{part}_inputs"), getattr(self, f"{part}_targets")
             _check_inputs(f"{self.source}: {part}_inputs", inputs)
@@ -99,6 +102,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Arrays:
         with safe_open(path, "pt") as stream:
             record = json.loads(stream.metadata()["record"])
         about = {key: record[key] for key in ("classes", "source", "options")}
+        about["class_names"] = record.get("class_names")
     except (TypeError, KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: has no record; write it with largebatch.data.save") from error
     try:
@@ -118,12 +122,14 @@ def _record(arrays: Arrays) -> dict:
         part: getattr(arrays, f"{part}_targets").bincount(minlength=arrays.classes).tolist()
         for part in ("train", "test")
     }
+    names = {} if arrays.class_names is None else {"class_names": arrays.class_names}
     return {
         "source": arrays.source,
         "options": arrays.options,
         "scale": "1/255" if arrays.train_inputs.dtype == torch.uint8 else "1",
         "input_shape": list(arrays.train_inputs.shape[1:]),
         "classes": arrays.classes,
+        **names,
         "train_samples": len(arrays.train_inputs),
         "test_samples": len(arrays.test_inputs),
         "train_class_counts": counts["train"],
@@ -135,6 +141,15 @@ def _record(arrays: Arrays) -> dict:
 def _digest(tensor: torch.Tensor) -> str:
     """Return the SHA-256 of a tensor's bytes in row-major order."""
     return hashlib.sha256(tensor.cpu().contiguous().numpy()).hexdigest()
+
+
+def _check_names(source: str, names: list[str] | None, classes: int) -> None:
+    if names is None:
+        return
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InputError(f"{source}: class_names are {names!r}; they must be a list of texts")
+    if len(names) != classes:
+        raise InputError(f"{source}: {len(names)} class_names for {classes} classes; one each")
 
 
 def _check_inputs(name: str, inputs: torch.Tensor) -> None:

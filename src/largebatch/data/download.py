@@ -6,6 +6,7 @@ import sys
 import textwrap
 import time
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,10 @@ from largebatch.storage import atomic
 
 ATTEMPTS = 3
 TIMEOUT = 30  # seconds without a byte
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,8 @@ class RemoteFile:
         sha256: digest of the **unpacked** bytes: archives are repacked on their way, contents not.
         max_bytes: bound on the unpacked size, so that a wrong file cannot fill the memory.
         packing: "gzip", or None for a file that is used as it is.
+        digest: what `sha256` is compared with, from the unpacked bytes: their SHA-256, unless an
+            archive's contents are meant. Raises InputError if they are no such archive.
     """
 
     path: str
@@ -36,6 +43,7 @@ class RemoteFile:
     sha256: str
     max_bytes: int
     packing: Literal["gzip"] | None = None
+    digest: Callable[[bytes], str] = _sha256
 
     def __post_init__(self):
         for url in self.urls:
@@ -57,7 +65,7 @@ class RemoteFile:
             raise InputError(f"cannot be read, {_reason(error)}") from error
         if len(content) > self.max_bytes:
             raise InputError(f"has more than the {self.max_bytes} bytes expected, unpacked")
-        found = hashlib.sha256(content).hexdigest()
+        found = self.digest(content)
         if found != self.sha256:
             raise InputError(
                 f"wrong content, {len(content)} bytes unpacked with sha256 {found}, "

@@ -1,4 +1,7 @@
-"""The datasets by name; a module has `OPTIONS`, `check(options)`, `prepare(options, fetch)`."""
+"""The datasets by name; a module has `OPTIONS`, `check(options)`, `prepare(options, fetch)`.
+
+A name with a colon is the user's own function, `module:function`: see `user.py`.
+"""
 
 from __future__ import annotations
 
@@ -16,28 +19,49 @@ if TYPE_CHECKING:
 SOURCES = {
     "mnist1d": "largebatch.data.mnist1d",
     "mnist": "largebatch.data.mnist",
+    "cifar10": "largebatch.data.cifar10",
+    "cifar100": "largebatch.data.cifar100",
+    "cifar10-jpeg": "largebatch.data.cifar10_jpeg",
+    "digits": "largebatch.data.digits",
+    "image-folder": "largebatch.data.image_folder",
 }
 
 
 def module_of(source: str) -> str:
-    """Return the module below `largebatch` that prepares a source, such as "data.mnist"."""
+    """Return the module below `largebatch` that prepares a source, such as "data.mnist".
+
+    Raises:
+        InputError: unknown source.
+    """
+    if is_user_function(source):
+        return "data.user"
     return _lookup("data source", source, SOURCES).removeprefix("largebatch.")
 
 
+def is_user_function(source) -> bool:
+    """Whether a source is spelled `module:function`."""
+    return isinstance(source, str) and ":" in source
+
+
 def check_options(source: str, options: dict | None) -> dict:
-    """Return all options of a dataset, defaults filled in. Needs no torch and no files.
+    """Return all options of a dataset, defaults filled in (not those of a user's function).
+
+    Needs no torch and no files.
 
     Args:
-        source: a key of `SOURCES`.
+        source: a key of `SOURCES`, or `module:function`.
         options: the options given by the user; None means none.
 
     Raises:
         InputError: unknown source or option (the nearest right name is given), or a bad value.
     """
-    module = import_module(_lookup("data source", source, SOURCES))
+    module = import_module(f"largebatch.{module_of(source)}")
     given = {} if options is None else options
     if not isinstance(given, dict):
         raise InputError(f"{source}: options must be a mapping, got {options!r}")
+    if is_user_function(source):
+        module.check(source, given)  # the user's module is not imported: a dry run stays light
+        return dict(given)
     for key in given:
         _lookup(f"{source} option", key, module.OPTIONS)
     complete = {**module.OPTIONS, **given}
@@ -55,7 +79,7 @@ def prepare(
     """Generate a dataset, or find, download and convert it.
 
     Args:
-        source: a key of `SOURCES`.
+        source: a key of `SOURCES`, or `module:function`.
         options: see the `OPTIONS` of the dataset's module; missing ones take their defaults.
         mirror: folder laid out as `{dataset}/{upstream file name}` that is looked in first.
         downloads: folder where downloaded files are kept, laid out likewise.
@@ -72,11 +96,14 @@ def prepare(
     from largebatch.data.download import fetch
 
     complete = check_options(source, options)
-    module = import_module(SOURCES[source])
-    contents = module.prepare(complete, partial(fetch, mirror=mirror, downloads=downloads))
-    classes = contents.pop("classes")
+    module = import_module(f"largebatch.{module_of(source)}")
+    if is_user_function(source):
+        contents = module.prepare(source, complete)
+    else:
+        contents = module.prepare(complete, partial(fetch, mirror=mirror, downloads=downloads))
+    about = {name: contents.pop(name) for name in ("classes", "class_names") if name in contents}
     tensors = {name: torch.from_numpy(array) for name, array in contents.items()}
-    return Arrays(**tensors, classes=classes, source=source, options=complete)
+    return Arrays(**tensors, **about, source=source, options=complete)
 
 
 def _lookup(what: str, name: str, table: dict):
