@@ -8,6 +8,8 @@ import pytest
 from largebatch.data import SOURCES, check_options, prepare
 from largebatch.errors import InputError
 
+REQUIRED = {"timit": {"path": "."}}  # options without a default
+
 
 def test_options_are_completed_with_defaults():
     assert check_options("mnist1d", {"seed": 1}) == {
@@ -43,7 +45,7 @@ def test_checking_options_needs_neither_torch_nor_other_datasets(source):
     others = [module for name, module in SOURCES.items() if name != source]
     code = (
         "import sys; from largebatch.data import check_options; "
-        f"check_options({source!r}, {{}}); "
+        f"check_options({source!r}, {REQUIRED.get(source, {})!r}); "
         f"print([name for name in ['torch', *{others!r}] if name in sys.modules])"
     )
     result = subprocess.run(

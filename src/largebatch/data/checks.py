@@ -9,3 +9,9 @@ def check_integer(key: str, value, lowest: int, highest: int | None = None) -> N
     if not integer or value < lowest or (highest is not None and value > highest):
         span = f">= {lowest}" if highest is None else f"in {lowest}..{highest}"
         raise InputError(f"{key}: {value!r} is not allowed; it must be an integer {span}")
+
+
+def first_names(names: list[str], most: int = 5) -> str:
+    """Return the first names of a list for a message, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urljoin
 
+from largebatch.data.archive import content_digest, read_zip
 from largebatch.errors import InputError
 from largebatch.storage import atomic
 
@@ -27,22 +28,26 @@ class RemoteFile:
         urls: where it is downloaded from, https only, tried in turn; empty where a file must be
             supplied by the user.
         sha256: digest of the **unpacked** bytes: archives are repacked on their way, contents not.
+            Of a zip: `content_digest` of the files below its `folder`.
         max_bytes: bound on the unpacked size, so that a wrong file cannot fill the memory.
-        packing: "gzip", or None for a file that is used as it is.
+        packing: "gzip", "zip" (given to the reader as a zip), or None for a file that is used as
+            it is.
+        folder: of a zip, the folder whose files are used, at the top or in one top folder.
     """
 
     path: str
     urls: tuple[str, ...]
     sha256: str
     max_bytes: int
-    packing: Literal["gzip"] | None = None
+    packing: Literal["gzip", "zip"] | None = None
+    folder: str = ""
 
     def __post_init__(self):
         for url in self.urls:
             _require_https(url)
 
     def read(self, path: str | Path) -> bytes:
-        """Return the unpacked, checked content of a local copy.
+        """Return the unpacked, checked content of a local copy; of a zip, the checked zip.
 
         Raises:
             FileNotFoundError: there is no such file.
@@ -57,13 +62,18 @@ class RemoteFile:
             raise InputError(f"cannot be read, {_reason(error)}") from error
         if len(content) > self.max_bytes:
             raise InputError(f"has more than the {self.max_bytes} bytes expected, unpacked")
-        found = hashlib.sha256(content).hexdigest()
+        found = self._digest(content)
         if found != self.sha256:
             raise InputError(
                 f"wrong content, {len(content)} bytes unpacked with sha256 {found}, "
                 f"expected {self.sha256}"
             )
         return content
+
+    def _digest(self, content: bytes) -> str:
+        if self.packing == "zip":
+            return content_digest(read_zip(content, self.folder, self.max_bytes))
+        return hashlib.sha256(content).hexdigest()
 
 
 def fetch(

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SOURCES = {
     "mnist1d": "largebatch.data.mnist1d",
     "mnist": "largebatch.data.mnist",
+    "spoken-digits": "largebatch.data.spoken_digits",
+    "timit": "largebatch.data.timit",
 }
 
 
