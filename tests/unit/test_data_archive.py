@@ -57,13 +57,24 @@ def encrypted(content: bytes) -> bytes:
         (b"<html>sign in</html>", "cannot be read as a zip"),
         (packed(FILES)[:-30], "cannot be read as a zip"),
         (flipped(packed(FILES), b"second"), "cannot be read as a zip .*c.wav"),
+        (packed({"wavs/ä": b"1"}).replace("ä".encode(), b"\xff\xff"), "cannot be read as a zip"),
         (encrypted(packed({"wavs/a.wav": b"first"})), "cannot be unpacked .*encrypted"),
         (packed({"sounds/a.wav": b"first"}), "no files below a folder 'wavs'"),
         (packed({"x/y/wavs/a.wav": b"first"}), "no files below a folder 'wavs'"),
         (packed(FILES | {"top/wavs/a.wav": b"other"}), "holds wavs/a.wav twice"),
         (packed({"wavs/a.wav": b"0" * 12}, "", zipfile.ZIP_DEFLATED), "more than the 11 bytes"),
     ],
-    ids=["no zip", "cut", "damaged", "encrypted", "no folder", "too deep", "twice", "too much"],
+    ids=[
+        "no zip",
+        "cut",
+        "damaged",
+        "name",
+        "encrypted",
+        "no folder",
+        "too deep",
+        "twice",
+        "too much",
+    ],
 )
 def test_a_zip_that_is_no_good_is_refused(content, message):
     with pytest.raises(InputError, match=message):

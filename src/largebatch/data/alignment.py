@@ -78,6 +78,7 @@ def _estimate(utterances: list, paths: list, states: int) -> GaussianHMM:
     means[states, -1] = transitions[states, states] = 1
     variances[:, -1] = _MARKER_VARIANCE
     model = GaussianHMM(n_components=states + 1, covariance_type="diag")
+    model.n_features = features + 1
     model.startprob_ = np.eye(states + 1)[0]
     model.transmat_, model.means_, model.covars_ = transitions, means, variances
     return model

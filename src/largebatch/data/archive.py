@@ -32,7 +32,7 @@ def read_zip(content: bytes, folder: str, max_bytes: int) -> dict[str, bytes]:
             if sum(member.file_size for member in members.values()) > max_bytes:
                 raise InputError(f"has more than the {max_bytes} bytes expected, unpacked")
             return {name: archive.read(members[name]) for name in sorted(members)}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read as a zip ({error})") from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unusual compression
         raise InputError(f"cannot be unpacked ({error})") from error

@@ -222,8 +222,8 @@ def _sound(content: bytes):
             found = (stream.getframerate(), stream.getnchannels(), 8 * stream.getsampwidth())
             count = stream.getnframes()
             samples = stream.readframes(count)
-    except (wave.Error, EOFError) as error:
-        raise InputError(f"not a wav file: {error or 'it ends early'}") from error
+    except (wave.Error, EOFError, RuntimeError) as error:  # RuntimeError: a size beyond the end
+        raise InputError(f"not a wav file: {str(error) or 'it ends early'}") from error
     if found != (RATE, 1, 16):
         raise InputError(f"{found[0]} Hz, {found[1]} channels, {found[2]} bits; not 8000, 1, 16")
     if len(samples) != 2 * count:
