@@ -10,7 +10,8 @@ from largebatch.data import SOURCES, check_options, prepare
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError
 
-REQUIRED = {"image-folder": {"path": "images"}}
+# Options without a default.
+REQUIRED = {"image-folder": {"path": "images"}, "timit": {"path": "."}}
 
 
 def test_options_are_completed_with_defaults():

@@ -18,3 +18,9 @@ def check_fraction(key: str, value) -> None:
         raise InputError(
             f"{key}: {value!r} is not allowed; it must be a number above 0 and below 1"
         )
+
+
+def first_names(names: list[str], most: int = 5) -> str:
+    """Return the first names of a list for a message, and how many more there are."""
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -24,6 +24,8 @@ SOURCES = {
     "cifar10-jpeg": "largebatch.data.cifar10_jpeg",
     "digits": "largebatch.data.digits",
     "image-folder": "largebatch.data.image_folder",
+    "spoken-digits": "largebatch.data.spoken_digits",
+    "timit": "largebatch.data.timit",
 }
 
 

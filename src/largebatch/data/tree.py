@@ -1,6 +1,5 @@
 """Images below one folder or in one zip archive, as the same thing; nothing is unpacked to disk."""
 
-import hashlib
 import os
 import stat
 import zipfile
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from largebatch.data.archive import content_digest
 from largebatch.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
@@ -42,14 +42,13 @@ class Tree:
         Raises:
             InputError: a file cannot be read.
         """
-        total = hashlib.sha256()
-        for path in sorted(self.files):
+        contents = {}
+        for path in self.files:
             try:
-                content = self.read(path)
+                contents[path] = self.read(path)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
-            total.update(f"{hashlib.sha256(content).hexdigest()}  {path}\n".encode())
-        return total.hexdigest()
+        return content_digest(contents)
 
 
 @contextmanager
