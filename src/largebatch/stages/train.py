@@ -43,7 +43,8 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     def on_epoch(row: dict, module: torch.nn.Module) -> None:
         _log(row, settings.epochs)
         if spec["keep_epochs"]:
-            write_tensors(epochs / paths.epoch_weights(row["epoch"]), module.state_dict())
+            # Copies: tied weights share memory, which safetensors does not write.
+            write_tensors(epochs / paths.epoch_weights(row["epoch"]), _copy(module.state_dict()))
 
     outcome = training.train(
         network,
@@ -71,9 +72,8 @@ def _seed(spec: dict, use: str) -> int:
 
 def _network(spec: dict, arrays) -> torch.nn.Module:
     settings = networks.NetworkSettings(**spec["architecture"])
-    network = networks.build(settings, arrays.train_inputs.shape[1:], arrays.classes)
-    networks.initialize(network, torch_generator(_seed(spec, "start")))
-    return network
+    start = torch_generator(_seed(spec, "start"))
+    return networks.build(settings, arrays.train_inputs.shape[1:], arrays.classes, start)
 
 
 def _start_warm(network: torch.nn.Module, spec: dict, inputs: dict) -> str:
