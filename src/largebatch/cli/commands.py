@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from largebatch import networks
+from largebatch import networks, usercode
 from largebatch.data.arrays import Arrays, load
 from largebatch.errors import InputError
 from largebatch.landscape.modules import flatten
@@ -79,6 +79,8 @@ def _load(options: Namespace) -> tuple[dict, Arrays, list[torch.nn.Module]]:
     """Return spec, data and networks: settings first, since data may take a download."""
     architecture = {"family": options.network, "options": options.network_options}
     networks.NetworkSettings(**architecture)
+    if usercode.is_user(options.network):
+        usercode.find("network", options.network)
     spec = {
         "architecture": architecture,
         "evaluation_batch_size": options.evaluation_batch_size,

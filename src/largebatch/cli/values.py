@@ -10,8 +10,6 @@ from largebatch.config import FAMILY_OPTIONS
 from largebatch.data.registry import check_options
 from largebatch.errors import InputError
 
-BATCHNORM = ("as_is", "batch", "recompute")
-
 
 def count(word: str) -> int:
     """An integer of at least 1."""
@@ -103,7 +101,7 @@ def _check_search(options: argparse.Namespace) -> None:
 
 def _check_network(family: str, given: dict) -> None:
     if usercode.is_user(family):
-        usercode.find("network", family)
+        usercode.check_name("network", family)
         return
     if family not in FAMILY_OPTIONS:
         known = ", ".join(FAMILY_OPTIONS)
