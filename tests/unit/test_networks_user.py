@@ -219,6 +219,7 @@ def test_the_description_names_function_and_options():
         ("mine_nets:Noisy", {}, ["two passes", "eval mode"]),
         ("mine_nets:unseeded", {}, ["bias differs", "torch's global generator"]),
         ("mine_nets:plain", {"batchnorm": "running"}, ["batchnorm", "'running'", "recompute"]),
+        ("mine_nets:plain", {"classes": 9}, ["classes: 9", "data"]),
         ("mine_nets:plain", {"initialization": "he"}, ["initialization", "'he'", "glorot"]),
     ],
 )

@@ -18,6 +18,9 @@ CHOICES = {"batchnorm": ("as_is", "batch", "recompute"), "initialization": ("own
 def check_user(family: str, options: dict) -> None:
     """Raise InputError unless the name and our options are right. Imports nothing of the user's."""
     check_name("network", family)
+    for key in ("input_shape", "classes"):
+        if key in options:
+            raise InputError(f"{key}: {options[key]!r}; it is told by the data, leave it out")
     for key, known in CHOICES.items():
         if options.get(key, known[0]) not in known:
             raise InputError(f"{key}: unknown {options[key]!r}; one of {', '.join(known)}")
