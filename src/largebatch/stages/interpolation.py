@@ -2,9 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from torch import nn
 from tqdm import tqdm
 
-from largebatch.data.arrays import load
+from largebatch.data.arrays import Arrays, load
 from largebatch.landscape.interpolation import point_on_path
 from largebatch.landscape.modules import flatten
 from largebatch.plan import PATHS
@@ -30,16 +31,34 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
     ends = [loading.load_network(spec, arrays, inputs[method]) for method in ("sb", "lb")]
-    small, large = map(flatten, ends)
-    # Running statistics belong to one point; between the ends they are recomputed, never mixed.
-    running = spec["architecture"]["options"].get("batchnorm") == "running"
-    f = loading.objective(spec, arrays, ends[0], "recompute" if running else "as_is")
-    alphas = np.linspace(spec["from"], spec["to"], spec["points"])
+    f = loading.objective(spec, arrays, ends[0], loading.statistics_between(spec, ends))
     for path in PATHS:
-        rows = []
-        for alpha in tqdm(alphas, desc=path, unit="point", disable=None):
-            x = point_on_path(small, large, float(alpha), path)
-            train = f.metrics(x)
-            test = f.metrics(x, arrays.test_inputs, arrays.test_targets)
-            rows.append((round(float(alpha), 10), *train, *test))
-        write_csv(outputs[path], pd.DataFrame(rows, columns=COLUMNS))
+        write_csv(outputs[path], along(spec, f, arrays, ends, path))
+
+
+def along(spec: dict, f, arrays: Arrays, ends: list[nn.Module], path: str) -> pd.DataFrame:
+    """Return loss and accuracy on the training and the testing set at each point of a path.
+
+    Args:
+        spec: points, from, to.
+        f: the objective, see `loading.objective`.
+        arrays: the data.
+        ends: the networks at alpha = 0 and 1.
+        path: `linear` or `curvilinear`.
+
+    Returns:
+        One row a point: COLUMNS, accuracies in percent.
+    """
+    small, large = map(flatten, ends)
+    rows = []
+    for alpha in tqdm(
+        np.linspace(spec["from"], spec["to"], spec["points"]),
+        desc=path,
+        unit="point",
+        disable=None,
+    ):
+        x = point_on_path(small, large, float(alpha), path)
+        train = f.metrics(x)
+        test = f.metrics(x, arrays.test_inputs, arrays.test_targets)
+        rows.append((round(float(alpha), 10), *train, *test))
+    return pd.DataFrame(rows, columns=COLUMNS)

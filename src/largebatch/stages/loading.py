@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 from tqdm import tqdm
 
 from largebatch import networks
@@ -47,6 +48,33 @@ def objective(
         batch_size=spec["evaluation_batch_size"],
         batchnorm=batchnorm,
     )
+
+
+def statistics_between(spec: dict, ends: list[nn.Module]) -> str:
+    """Return the objective's `batchnorm` for points between two checkpoints.
+
+    Running statistics belong to one point; between the ends they are recomputed, never mixed.
+    Those that are the same at both ends (a frozen part of a network, say) belong to all of them
+    and stay, unless the network's option asks for `recompute`.
+
+    Args:
+        spec: architecture.
+        ends: the two networks, see `load_network`.
+    """
+    option = spec["architecture"]["options"].get("batchnorm")
+    first, second = ([_statistics(layer) for layer in end.modules()] for end in ends)
+    same = all(
+        torch.equal(a, b)
+        for one, other in zip(first, second, strict=True)
+        for a, b in zip(one, other, strict=True)
+    )
+    return "as_is" if same and option not in ("running", "recompute") else "recompute"
+
+
+def _statistics(layer: nn.Module) -> list[Tensor]:
+    if not isinstance(layer, _BatchNorm) or layer.running_mean is None:
+        return []
+    return [layer.running_mean, layer.running_var]
 
 
 class AtOnePoint:

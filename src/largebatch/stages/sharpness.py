@@ -39,13 +39,17 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         rows = [
             row
             for draw in range(spec["draws"] if spec["space"] == "subspace" else 1)
-            for row in measure(spec, f, x, epsilon, draw)
+            for row in measure(spec | {"solvers": _solvers(spec, draw)}, f, x, epsilon, draw)
         ]
         write_json(path, head | {"epsilon": epsilon, "status": "measured", "measurements": rows})
 
 
 def at(spec: dict, arrays: Arrays, weights) -> tuple[loading.AtOnePoint, torch.Tensor]:
-    """Return f and the point x of a checkpoint, shape (n,)."""
+    """Return f and the point x of a checkpoint, shape (n,).
+
+    Running statistics of batch normalization, where a network has them, stay the checkpoint's all
+    over the box; only trainable weights move.
+    """
     network = loading.load_network(spec, arrays, weights)
     x = flatten(network)
     return loading.AtOnePoint(loading.objective(spec, arrays, network), x), x
@@ -55,10 +59,8 @@ def measure(spec: dict, f, x: torch.Tensor, epsilon: float, draw: int = 0) -> li
     """Return one row a solver: sharpness, how it was reached, and whether `paper` stalled."""
     use = "subspace" if spec["space"] == "subspace" else "solver"
     seed = derive_seed(spec["seed"], spec["network"], "trial", spec["trial"], use, draw)
-    # The paper's solver is there for comparison; one subspace a run shows what it reaches.
-    solvers = [name for name in spec["solvers"] if name == "best" or draw == 0]
     rows = []
-    for solver in solvers:
+    for solver in spec["solvers"]:
         result = metric.measure(
             f,
             x,
@@ -77,6 +79,11 @@ def measure(spec: dict, f, x: torch.Tensor, epsilon: float, draw: int = 0) -> li
     for row in rows:
         row["stalled"] = row["solver"] == "paper" and row["sharpness"] < STALLED * largest
     return rows
+
+
+def _solvers(spec: dict, draw: int) -> list[str]:
+    """The paper's solver is there for comparison; one subspace a run shows what it reaches."""
+    return [name for name in spec["solvers"] if name == "best" or draw == 0]
 
 
 def _row(result: metric.SharpnessResult, draw: int) -> dict:

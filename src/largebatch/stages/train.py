@@ -53,8 +53,9 @@ def train_one(spec: dict, arrays: Arrays, outputs: dict, start: str | Path | Non
     def on_epoch(row: dict, module: torch.nn.Module) -> None:
         _log(row, settings.epochs)
         if spec["keep_epochs"]:
+            # Copies: tied weights share memory, which safetensors does not write.
             path = Path(outputs["epochs"]) / paths.epoch_weights(row["epoch"])
-            write_tensors(path, module.state_dict())
+            write_tensors(path, _copy(module.state_dict()))
 
     outcome = training.train(
         network,
@@ -83,9 +84,8 @@ def _seed(spec: dict, use: str) -> int:
 
 def _network(spec: dict, arrays) -> torch.nn.Module:
     settings = networks.NetworkSettings(**spec["architecture"])
-    network = networks.build(settings, arrays.train_inputs.shape[1:], arrays.classes)
-    networks.initialize(network, torch_generator(_seed(spec, "start")))
-    return network
+    start = torch_generator(_seed(spec, "start"))
+    return networks.build(settings, arrays.train_inputs.shape[1:], arrays.classes, start)
 
 
 def _start_from(network: torch.nn.Module, path: str | Path | None) -> str:

@@ -1,0 +1,28 @@
+"""From the words of a command line to its result and exit code."""
+
+import contextlib
+import sys
+
+from largebatch.cli.arguments import parse
+from largebatch.errors import InputError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return 0, or 1 after printing one line on input that cannot be used.
+
+    Args:
+        arguments: words after `largebatch`; None means those of the process.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        options = parse(words)
+        from largebatch.cli import commands, output  # torch and pandas, once all words are checked
+
+        # Standard output holds the result only; what solvers and the user's code say goes beside.
+        with contextlib.redirect_stdout(sys.stderr):
+            content = getattr(commands, options.command)(options)
+        output.write(content, options.out)
+    except (InputError, OSError) as error:
+        print(f"largebatch: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0
