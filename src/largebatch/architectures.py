@@ -1,5 +1,7 @@
 """Which keys of a network's entry in a study define the network."""
 
+from largebatch.usercode import is_user
+
 FAMILY_OPTIONS = {
     "fully_connected": ("width", "depth", "batchnorm"),
     "shallow_convolutional": ("width", "depth", "dense", "dropout", "batchnorm"),
@@ -7,11 +9,6 @@ FAMILY_OPTIONS = {
 }
 USER_OPTIONS = ("options", "batchnorm", "initialization")  # of a family `module:function`
 BATCHNORM = {"built-in": ("batch", "running"), "user": ("as_is", "batch", "recompute")}
-
-
-def is_user(family: str) -> bool:
-    """Whether a family (or a data set's source) is the user's own, `module:function`."""
-    return ":" in family
 
 
 def options_of(family: str) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterator
 
 from largebatch import plan
-from largebatch.architectures import BATCHNORM, is_user, options_of
+from largebatch.architectures import BATCHNORM, options_of
+from largebatch.usercode import is_user
 
 SECTIONS = ("batch_sweep", "warm_start", "trajectory")
 

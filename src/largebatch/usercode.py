@@ -4,6 +4,7 @@ import importlib
 import inspect
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +45,7 @@ def find(what: str, name: str) -> Callable:
     folder = os.getcwd()
     if folder not in sys.path and "" not in sys.path:
         sys.path.insert(0, folder)  # where `python -m` has it: both command lines find the same
+    importlib.invalidate_caches()  # the file may be new
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -89,5 +91,7 @@ def call(what: str, name: str, keywords: dict) -> Any:
 
 
 def told(error: BaseException) -> str:
-    """Return an error's type and message in one line."""
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    """Return an error's type, message and place in one line."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return " ".join(f"{type(error).__name__}: {error}".split()) + place

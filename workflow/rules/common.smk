@@ -5,11 +5,12 @@ import sys
 
 import yaml
 from largebatch import codefiles, paths, plan
-from largebatch.architectures import architecture, is_user
+from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError
 from largebatch.report.titles import TITLES
 from largebatch.study import check
+from largebatch.usercode import is_user
 from snakemake.exceptions import WorkflowError
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from largebatch.errors import InputError
+from largebatch.usercode import is_user
 
 if TYPE_CHECKING:
     from largebatch.data.arrays import Arrays
@@ -35,14 +36,9 @@ def module_of(source: str) -> str:
     Raises:
         InputError: unknown source.
     """
-    if is_user_function(source):
+    if is_user(source):
         return "data.user"
     return _lookup("data source", source, SOURCES).removeprefix("largebatch.")
-
-
-def is_user_function(source) -> bool:
-    """Whether a source is spelled `module:function`."""
-    return isinstance(source, str) and ":" in source
 
 
 def check_options(source: str, options: dict | None) -> dict:
@@ -61,7 +57,7 @@ def check_options(source: str, options: dict | None) -> dict:
     given = {} if options is None else options
     if not isinstance(given, dict):
         raise InputError(f"{source}: options must be a mapping, got {options!r}")
-    if is_user_function(source):
+    if is_user(source):
         module.check(source, given)  # the user's module is not imported: a dry run stays light
         return dict(given)
     for key in given:
@@ -99,7 +95,7 @@ def prepare(
 
     complete = check_options(source, options)
     module = import_module(f"largebatch.{module_of(source)}")
-    if is_user_function(source):
+    if is_user(source):
         contents = module.prepare(source, complete)
     else:
         contents = module.prepare(complete, partial(fetch, mirror=mirror, downloads=downloads))

@@ -7,18 +7,12 @@ random numbers should come from an option such as `seed`, so that it returns the
 samples should be in no order by class, as networks are evaluated on consecutive batches.
 """
 
-import inspect
 import json
 import keyword
-import sys
-import textwrap
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from importlib import import_module, invalidate_caches
-from pathlib import Path
+from collections.abc import Mapping
 
 from largebatch.errors import InputError
+from largebatch.usercode import call, check_name
 
 ARRAYS = ("train_inputs", "train_targets", "test_inputs", "test_targets")
 _EXACT = 1 << 24  # float32 holds all integers up to here
@@ -29,13 +23,9 @@ def check(source: str, options: dict) -> None:
 
     Nothing is imported.
     """
-    module, _, function = source.partition(":")
-    if not all(_is_name(part) for part in [*module.split("."), function]):
-        raise InputError(
-            f"data source {source!r} is no module:function, such as mydata:load or my.data:load"
-        )
+    check_name("data", source)
     for key in options:
-        if not isinstance(key, str) or not _is_name(key):
+        if not isinstance(key, str) or not key.isidentifier() or keyword.iskeyword(key):
             raise InputError(f"{source}: option {key!r} cannot be a keyword; give it another name")
     try:
         json.dumps(options, allow_nan=False)
@@ -57,14 +47,7 @@ def prepare(source: str, options: dict) -> dict:
     Raises:
         InputError: no such module or function, it failed, or it returned something else.
     """
-    with _working_directory_on_path():
-        function = _function(source)
-        _check_keywords(source, function, options)
-        try:
-            returned = function(**options)
-        except Exception as error:
-            raise InputError(f"{source}: raised {_reason(error)}") from error
-    parts = _parts(source, returned)
+    parts = _parts(source, call("data", source, options))
     contents = {}
     for name in ARRAYS:
         convert = _inputs if name.endswith("inputs") else _targets
@@ -77,40 +60,6 @@ def prepare(source: str, options: dict) -> dict:
     names = parts.get("class_names")
     contents["class_names"] = list(names) if isinstance(names, tuple) else names
     return contents
-
-
-def _function(source: str):
-    module_name, _, name = source.partition(":")
-    invalidate_caches()  # the file may be new
-    try:
-        module = import_module(module_name)
-    except Exception as error:
-        absent = error.name if isinstance(error, ModuleNotFoundError) else None
-        if absent and f"{module_name}.".startswith(f"{absent}."):
-            raise InputError(
-                f"{source}: there is no module {absent}, neither in {Path.cwd()} nor installed"
-            ) from error
-        raise InputError(f"{source}: importing {module_name} raised {_reason(error)}") from error
-    if not hasattr(module, name):
-        raise InputError(f"{source}: {getattr(module, '__file__', module_name)} has no {name}")
-    function = getattr(module, name)
-    if not callable(function):
-        raise InputError(f"{source}: is a {type(function).__name__}; it must be a function")
-    return function
-
-
-def _check_keywords(source: str, function, options: dict) -> None:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # some that are written in C have none
-        return
-    try:
-        signature.bind(**options)
-    except TypeError as error:
-        raise InputError(
-            f"{source}: cannot be called with the options {sorted(options)}, {error}; it takes "
-            f"{signature}"
-        ) from error
 
 
 def _parts(source: str, returned) -> Mapping:
@@ -176,28 +125,6 @@ def _targets(name: str, array):
     if array.dtype.kind not in "iu":
         raise InputError(f"{name}: dtype is {array.dtype}; it must be an integer type, classes 0..")
     return np.array(array, np.int64)
-
-
-@contextmanager
-def _working_directory_on_path() -> Iterator[None]:
-    place = str(Path.cwd())
-    sys.path.insert(0, place)
-    try:
-        yield
-    finally:
-        if place in sys.path:
-            sys.path.remove(place)
-
-
-def _reason(error: Exception) -> str:
-    """Say in one line what was raised and where."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    return textwrap.shorten(f"{type(error).__name__}: {error}", 300, placeholder=" ...") + place
-
-
-def _is_name(text: str) -> bool:
-    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _is_integer(value) -> bool:

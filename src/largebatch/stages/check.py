@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 
 from largebatch import networks, paths, plan, training
-from largebatch.architectures import is_user
 from largebatch.errors import InputError
 from largebatch.storage import read_json, write_json
+from largebatch.usercode import is_user
 
 
 def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
