@@ -1,8 +1,8 @@
 """Appendix C: how badly must small batches scale, so that large ones save time?
 
-The model is idealized. P workers do I_s iterations of batch B_s with the parallel efficiency f_s(P),
-between 0 and 1, or I_l iterations of batch B_l with perfect efficiency. An iteration takes a time in
-proportion to its batch, so LB is faster where
+The model is idealized. P workers do I_s iterations of batch B_s with the parallel efficiency
+f_s(P), between 0 and 1, or I_l iterations of batch B_l with perfect efficiency. An iteration takes
+a time in proportion to its batch, so LB is faster where
 
     I_l / I_s < B_s / (f_s(P) B_l),   that is where   f_s(P) < f* = (I_s B_s) / (I_l B_l).
 

@@ -93,7 +93,9 @@ def _row(axis: Axes, place: int, found: pd.Series, finite: np.ndarray) -> None:
     # A little up and down trial by trial, so that equal values do not hide each other.
     side = np.linspace(-0.16, 0.16, len(finite)) if len(finite) > 1 else np.zeros(1)
     axis.plot(finite, place + side, "o", color=style.MUTED, mec="white", mew=0.6, ms=5, zorder=5)
-    shown = f"{middle:.2g}" if np.isnan(low) else f"{middle:.2g} [{low:.2g}, {high:.2g}]"
+    shown = _short(middle)
+    if np.isfinite(low):
+        shown += f" [{_short(low)}, {_short(high)}]"
     axis.annotate(
         *(shown, (1.0, place)),
         xycoords=("axes fraction", "data"),
@@ -104,6 +106,10 @@ def _row(axis: Axes, place: int, found: pd.Series, finite: np.ndarray) -> None:
         fontsize=style.SMALL,
         annotation_clip=False,
     )
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if 0.1 <= value < 10 else f"{value:.2g}"
 
 
 def _censored(found: dict[str, pd.Series]) -> str:

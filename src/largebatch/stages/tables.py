@@ -17,5 +17,5 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     for name, (csv, markdown) in outputs.items():
         write_csv(csv, tables[name])
         text = analysis.to_markdown(analysis.present(name, tables[name]))
-        source = f"\n{analysis.SOURCE}\n" if name == "paper" else ""
+        source = f"\n{analysis.SOURCE}\n" if name == "paper" and len(tables[name]) else ""
         write_text(markdown, f"{text}{source}\n")
