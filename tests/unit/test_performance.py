@@ -189,6 +189,7 @@ def test_the_figure_names_what_it_leaves_out():
     shown = words(drawn(frames))
     assert "(left out): F1 in 1 of 2 trials, F2 in 1 of 1 trials." in shown
     assert "SB never reached LB's testing accuracy no complete pair" in shown
+    assert "both are there from the start" in words(drawn(study([FROM_THE_START])))
     assert "Failed and left out: C1 sb trial 0 (diverged)" in shown
 
 
@@ -197,4 +198,7 @@ def test_no_bar_reaches_beyond_perfect_scaling():
     axis = drawn(study([late])).axes[0]
     assert axis.patches[0].get_width() == 1
     assert axis.patches[1].get_width() == 0
-    assert axis.get_xlim()[1] > 42
+    # 42 lies far beyond the frame, which must not shrink the part from 0 to 1: an arrow says so.
+    assert axis.get_xlim()[1] == figure_c.WIDEST
+    assert [line.get_marker() for line in axis.lines if len(line.get_xdata())][-2] == ">"
+    assert "42" in words(axis.figure)

@@ -12,6 +12,7 @@ from largebatch.plots import panels, select, style
 
 TABLES = ("networks", "runs", "history")
 SIDE_COLOURS = {"lb": "#f3d3bd", "sb": "#cfe3f0"}  # light shades of LB and SB
+WIDEST = 1.5  # the axis ends here, whatever lies beyond: efficiencies end at 1
 HALF = 0.32  # half the height of a network's bar; networks are 1 apart
 
 
@@ -61,9 +62,10 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     if not any(len(values) for values in found.values()) and frames["runs"].empty:
         panels.say(axis, "not measured")
         return figure
-    end = max(1.02, *(1.06 * values.max(initial=0) for values in finite.values()))
+    largest = max((values.max(initial=0) for values in finite.values()), default=0)
+    end = min(WIDEST, max(1.02, 1.06 * largest))
     for place, network in enumerate(networks):
-        _row(axis, place, found[network], finite[network])
+        _row(axis, place, found[network], finite[network], end)
     axis.axvline(1.0, color=style.MUTED, linestyle=":", linewidth=1.3, zorder=3)
     labels = [select.panel_title(frames, network).replace(" · ", "\n") for network in networks]
     axis.set_yticks(range(len(networks)), labels)
@@ -77,10 +79,12 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     return figure
 
 
-def _row(axis: Axes, place: int, found: pd.Series, finite: np.ndarray) -> None:
+def _row(axis: Axes, place: int, found: pd.Series, finite: np.ndarray, end: float) -> None:
     if not len(finite):
-        words = "SB never reached LB's testing accuracy" if len(found) else "no complete pair"
-        axis.text(0.02, place, words, va="center", color=style.MUTED)
+        words = "both are there from the start" if len(found) else "no complete pair"
+        words = "SB never reached LB's testing accuracy" if np.isposinf(found).any() else words
+        where = axis.get_yaxis_transform()
+        axis.text(0.02, place, words, va="center", color=style.MUTED, transform=where)
         return
     middle, low, high = interval(finite)
     bar = {"height": 2 * HALF, "linewidth": 0, "zorder": 1}
@@ -92,7 +96,12 @@ def _row(axis: Axes, place: int, found: pd.Series, finite: np.ndarray) -> None:
         axis.plot([low, high], [place, place], color=style.LOSS, linewidth=1.6, zorder=4)
     # A little up and down trial by trial, so that equal values do not hide each other.
     side = np.linspace(-0.16, 0.16, len(finite)) if len(finite) > 1 else np.zeros(1)
-    axis.plot(finite, place + side, "o", color=style.MUTED, mec="white", mew=0.6, ms=5, zorder=5)
+    points = {"color": style.MUTED, "mec": "white", "mew": 0.6, "ms": 5, "zorder": 5}
+    inside = finite <= end
+    axis.plot(finite[inside], place + side[inside], "o", **points)
+    if not inside.all():
+        edge = np.full((~inside).sum(), 0.985 * end)
+        axis.plot(edge, place + side[~inside], ">", **points | {"ms": 7})
     shown = _short(middle)
     if np.isfinite(low):
         shown += f" [{_short(low)}, {_short(high)}]"
