@@ -1,16 +1,25 @@
 import io
 import math
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from frame_edits import SETTINGS, put
 from frames import make_frames
 
-from largebatch.analysis import make_tables, present, published, to_markdown
+from largebatch.analysis import (
+    SOURCE,
+    make_tables,
+    paper_numbers,
+    present,
+    published,
+    to_markdown,
+)
 from largebatch.analysis.comparison import standardized_difference
 from largebatch.analysis.convergence import last_decrease
 from largebatch.analysis.present import interval, number, plus_minus
 from largebatch.errors import InputError
+from largebatch.stages import tables as tables_stage
 
 
 @pytest.fixture
@@ -142,10 +151,33 @@ def test_paper_numbers():
         published("F3")
 
 
+def test_the_source_of_the_paper_numbers_stands_beside_them():
+    source = Path(paper_numbers.__file__).with_suffix(".source.md").read_text()
+    for words in ("ICLR 2017", "1609.04836", "Tables 2, 3 and 4", "five trials"):
+        assert words in source
+    assert "arXiv:1609.04836" in SOURCE
+
+
+@pytest.mark.parametrize("counterpart", ["F1", None])
+def test_the_written_table_beside_the_paper_ends_with_its_source(frames, counterpart, tmp_path):
+    inputs = {}
+    for name, frame in frames.items():
+        inputs[name] = tmp_path / f"{name}.csv"
+        frame.to_csv(inputs[name], index=False)
+    csv, markdown = tmp_path / "paper.csv", tmp_path / "paper.md"
+    settings = SETTINGS | {"paper_network": {"F1": counterpart}}
+    tables_stage.run({"settings": settings}, inputs, {"paper": [csv, markdown]})
+    assert pd.read_csv(csv).columns[-1] == "note"
+    assert markdown.read_text().endswith(f"|\n\n{SOURCE}\n\n" if counterpart else "(none)\n\n")
+
+
 def test_standardized_difference():
-    assert standardized_difference(5, 3, 1, 4) == pytest.approx(4 / math.sqrt(12.5))
-    assert math.isnan(standardized_difference(5, math.nan, 1, 4))
-    assert math.isnan(standardized_difference(5, 0, 1, 0))
+    assert standardized_difference(5, 3, 5, 1, 4) == pytest.approx(4 / math.sqrt(12.5))
+    pooled = math.sqrt((2 * 9 + 4 * 16) / 6)  # 3 trials of ours, 5 of theirs
+    assert standardized_difference(5, 3, 3, 1, 4) == pytest.approx(4 / pooled)
+    assert standardized_difference(1, 0, 5, 5, 2) == pytest.approx(-4 / math.sqrt(2))
+    assert math.isnan(standardized_difference(5, math.nan, 1, 1, 4))
+    assert math.isnan(standardized_difference(5, 0, 5, 1, 0))
 
 
 @pytest.mark.parametrize("same", [True, False])
@@ -159,9 +191,34 @@ def test_difference_to_the_paper_only_on_the_same_data(frames, same):
     assert math.isnan(row.difference) is not same
     if same:
         assert row.difference == pytest.approx(0.17)
-        assert row.standardized_difference == pytest.approx(
-            0.17 / math.sqrt((0.2**2 + 0.07**2) / 2)
-        )
+        pooled = math.sqrt((2 * 0.2**2 + 4 * 0.07**2) / 6)
+        assert row.standardized_difference == pytest.approx(0.17 / pooled)
+        assert row.note == ""
+    else:
+        assert table[["difference", "standardized_difference"]].isna().all(axis=None)
+        assert set(table["note"]) == {"other data"}
+
+
+def test_a_blank_standardized_difference_says_why():
+    settings = SETTINGS | {"same_data_as_paper": {"F1": True}}
+    table = make_tables(make_frames(("F1",), trials=1), settings)["paper"]
+    assert table["standardized_difference"].isna().all()
+    assert table["difference"].notna().all()
+    assert set(table["note"]) == {"one trial, so no standard deviation"}
+    frames = make_frames(("F1",), trials=3)
+    chosen = (frames["sharpness"]["method"] == "sb") & (frames["sharpness"]["epsilon"] == 0.001)
+    frames["sharpness"].loc[chosen, "sharpness"] = 0.11
+    notes = make_tables(frames, settings)["paper"].set_index(["quantity", "epsilon", "method"])
+    row = notes.loc[("sharpness_subspace", 0.001, "sb")]  # the paper: 0.11 +- 0.00
+    assert math.isnan(row.standardized_difference)
+    assert row.note == "no spread on either side"
+    row = notes.loc[("sharpness_subspace", 0.0005, "sb")]  # the paper: 0.05 +- 0.00
+    assert row.standardized_difference > 0
+    assert row.note == "the paper's spread rounds to 0"
+    lost = make_frames(("F1",), trials=1, diverged=[("F1", "lb", 0)])
+    table = make_tables(lost, settings)["paper"]
+    assert set(table[table["method"] == "lb"]["note"]) == {"no run of ours completed"}
+    assert to_markdown(present("paper", table)).count("no run of ours completed") == 6
 
 
 def test_paper_table_without_a_counterpart_is_empty(frames):

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import itertools
 import math
 import re
 from importlib import import_module
@@ -17,6 +18,7 @@ from matplotlib.text import Text
 from largebatch.plots import FIGURES, figure4, parametric, select, style
 
 DATA_FIGURES = [name for name in FIGURES if name != "figure1"]
+ONE_PANEL = ("figure_gap", "figure_c")  # all networks in one panel, no titles
 FAILED = (("F1", "lb", 0), ("C1", "sb", 1), ("C1", "b64", 0), ("F1", "warm5", 1))
 NOT_STARTED = (("F1", "warm15", 1),)
 
@@ -99,9 +101,9 @@ def test_every_figure_draws_from_csv(name, scenario):
     labels = words(figure)
     if scenario == "no sweep, no warm start" and name in ("figure4", "figure5"):
         assert "not measured" in labels
-    elif scenario == "all diverged" and name not in ("figure4", "figure5", "figure_gap"):
+    elif scenario == "all diverged" and name not in ("figure4", "figure5", *ONE_PANEL):
         assert "run failed: F1 sb trial 0 (diverged)" in labels
-    elif name != "figure_gap":
+    elif name not in ONE_PANEL:
         assert all(f"{network} · mnist1d" in titles for network in tables["networks"]["network"])
 
 
@@ -133,6 +135,7 @@ def test_runs_without_measurements_are_said_to_be_not_measured():
         ("figure6", ["F1 lb trial 0"]),
         ("figure7", ["run failed: F1 lb trial 0"]),
         ("figure_gap", ["F1 lb trial 0", "C1 sb trial 1"]),
+        ("figure_c", ["F1 lb trial 0", "C1 sb trial 1"]),
     ],
 )
 def test_failed_runs_are_named(name, lost):
@@ -214,6 +217,29 @@ def test_figure4_uses_the_trials_of_the_sweep_only(frames):
 
 def test_close_batch_sizes_share_a_label():
     assert figure4.tick_labels([10, 100, 104, 1000]) == ["10", "100", "", "1000"]
+    assert figure4.tick_labels([10, 100, 104, 1000], [104]) == ["10", "", "104", "1000"]
+    assert figure4.tick_labels([10, 20, 40], width=5.0) == ["10", "20", "40"]
+    assert figure4.tick_labels([100, 101], width=5.0) == ["100", "101"]
+
+
+def test_the_labels_of_twelve_batch_sizes_do_not_touch():
+    sizes = [2**k for k in range(4, 15)]  # and LB; three panels are the narrowest
+    tables = make_frames(("F1", "F2", "C1"), trials=1, epochs=2, sweep=sizes, warm=())
+    figure = draw("figure4", tables)
+    figure.draw_without_rendering()
+    labels = [label for label in figure.axes[0].get_xticklabels() if label.get_text()]
+    assert {"32", "400"} <= {label.get_text() for label in labels}  # SB and LB
+    boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) >= 5
+    assert all(a.x1 < b.x0 for a, b in itertools.pairwise(boxes))
+
+
+def test_many_warm_starts_leave_the_lines_free():
+    tables = make_frames(("F1",), trials=2, epochs=30, sweep=(), warm=range(1, 31))
+    upper = draw("figure5", tables).axes[0]
+    means = next(line for line in lines(upper, style.LB) if line.get_linestyle() == "-")
+    assert means.get_marker() == "None"
+    assert max(line.get_markersize() for line in upper.lines if line.get_marker() == "o") <= 2
 
 
 def test_figure5_starts_with_the_cold_run(frames):
@@ -282,6 +308,7 @@ CAPTIONS = sorted((Path(__file__).parents[2] / "workflow" / "report").glob("*.rs
 def test_every_exhibit_has_a_caption():
     names = {path.stem for path in CAPTIONS}
     tables = {"table1", "table2", "table3", "table4", "distances", "claims", "convergence"}
+    tables |= {"appendix_c"}
     assert names >= {*FIGURES, *tables, "workflow", "paper", "failures"}
 
 

@@ -10,7 +10,7 @@ from conftest import ROOT, Project
 pytestmark = pytest.mark.workflow
 
 ANALYSIS = {"gather", "tables", "claims", "page"}
-FIGURES = {f"figure{number}" for number in range(1, 8)} | {"figure_gap"}
+FIGURES = {f"figure{number}" for number in range(1, 8)} | {"figure_gap", "figure_c"}
 
 
 def test_the_study_gives_every_exhibit(finished):
@@ -18,7 +18,8 @@ def test_the_study_gives_every_exhibit(finished):
     for name in FIGURES:
         for kind in ("svg", "png", "pdf"):
             assert (reports / f"figures/{name}.{kind}").stat().st_size > 1000
-    for name in ("table1", "table2", "table3", "table4", "distances", "convergence", "paper"):
+    tables = ("table1", "table2", "table3", "table4", "distances", "appendix_c", "convergence")
+    for name in (*tables, "paper"):
         assert len(pd.read_csv(reports / f"tables/{name}.csv")) > 0
         assert (reports / f"tables/{name}.md").read_text().startswith("|")
     claims = pd.read_csv(reports / "claims.csv")

@@ -7,6 +7,7 @@ TABLES = (
     "table3",
     "table4",
     "distances",
+    "appendix_c",
     "convergence",
     "failures",
     "paper",

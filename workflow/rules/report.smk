@@ -9,6 +9,7 @@ FIGURE_TABLES = {
     "figure5": ("networks", "runs", "history", "sharpness"),
     "figure6": ("networks", "runs", "sharpness"),
     "figure7": ("networks", "runs", "interpolation"),
+    "figure_c": ("networks", "runs", "history"),
 }
 
 

@@ -1,8 +1,8 @@
 """From tidy tables to the paper's tables, statistics and the verdict on its ten claims."""
 
 from largebatch.analysis.claims import headline, judge
-from largebatch.analysis.paper_numbers import published
+from largebatch.analysis.paper_numbers import SOURCE, published
 from largebatch.analysis.present import present, to_markdown
 from largebatch.analysis.tables import make_tables
 
-__all__ = ["headline", "judge", "make_tables", "present", "published", "to_markdown"]
+__all__ = ["SOURCE", "headline", "judge", "make_tables", "present", "published", "to_markdown"]

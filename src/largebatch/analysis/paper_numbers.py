@@ -1,7 +1,8 @@
 """The published means and standard deviations of Tables 2 to 4, five trials each.
 
 Source: N. S. Keskar, D. Mudigere, J. Nocedal, M. Smelyanskiy, P. T. P. Tang, "On Large-Batch
-Training for Deep Learning: Generalization Gap and Sharp Minima", ICLR 2017, arXiv:1609.04836.
+Training for Deep Learning: Generalization Gap and Sharp Minima", ICLR 2017, arXiv:1609.04836
+(`paper_numbers.source.md`, beside the numbers).
 """
 
 import functools
@@ -10,6 +11,13 @@ from importlib.resources import files
 import pandas as pd
 
 from largebatch.errors import InputError
+
+TRIALS = 5  # behind each published mean and standard deviation
+SOURCE = (
+    "Published values: Tables 2 to 4 of Keskar, Mudigere, Nocedal, Smelyanskiy and Tang, On "
+    "Large-Batch Training for Deep Learning: Generalization Gap and Sharp Minima, ICLR 2017, "
+    f"arXiv:1609.04836; mean ± standard deviation of {TRIALS} trials."
+)
 
 
 @functools.cache

@@ -62,7 +62,7 @@ def present(name: str, frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table of `make_tables`, or the claims, as text with readable titles.
 
     Args:
-        name: table1 ... table4, distances, convergence, failures, paper or claims.
+        name: table1 ... table4, distances, appendix_c, convergence, failures, paper or claims.
         frame: the table. An unknown name only gets its numbers rounded.
     """
     if frame.empty:
@@ -166,6 +166,25 @@ def _distances(row) -> dict:
     }
 
 
+def _appendix_c(row) -> dict:
+    cells = {"network": row["network"]}
+    cells["testing accuracy to reach, %"] = plus_minus(row["target_mean"], row["target_std"], 2)
+    for method in ("sb", "lb"):
+        name, low, high = method.upper(), row[f"{method}_epochs_min"], row[f"{method}_epochs_max"]
+        cells[f"{name} batch"] = _count(row[f"{method}_batch_size"])
+        cells[f"{name} iterations"] = _count(row[f"{method}_iterations"])
+        span = _count(low) if low == high else f"{_count(low)}–{_count(high)}"
+        cells[f"{name} epochs"] = EMPTY if pd.isna(low) else span
+    ends = (row[name] for name in ("break_even", "break_even_low", "break_even_high"))
+    return cells | {
+        "I_l / I_s": number(row["iteration_ratio"]),
+        "break-even efficiency f* [95%]": interval(*ends),
+        "trials": _count(row["trials"]),
+        "pairs": _count(row["pairs"]),
+        "reading": row["reading"],
+    }
+
+
 def _convergence(row) -> dict:
     late = f"{100 * row['late_share_median']:.3f}% / {100 * row['late_share_max']:.3f}%"
     return {
@@ -196,9 +215,10 @@ def _paper(row) -> dict:
         "method": row["method"].upper(),
         "ours": plus_minus(row["ours_mean"], row["ours_std"], places),
         "trials": _count(row["ours_trials"]),
-        "paper": plus_minus(row["paper_mean"], row["paper_std"], 2),
+        "paper, 5 trials": plus_minus(row["paper_mean"], row["paper_std"], 2),
         "difference": number(row["difference"], places),
         "in standard deviations": number(row["standardized_difference"], 1),
+        "note": "" if pd.isna(row["note"]) else row["note"],
     }
 
 
@@ -224,6 +244,7 @@ LAYOUTS: dict[str, Callable] = {
     "table3": _sharpness,
     "table4": _sharpness,
     "distances": _distances,
+    "appendix_c": _appendix_c,
     "convergence": _convergence,
     "paper": _paper,
     "claims": _claims,

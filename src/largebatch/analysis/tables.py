@@ -12,6 +12,7 @@ import pandas as pd
 from largebatch.analysis import selection, statistics
 from largebatch.analysis.comparison import paper_table
 from largebatch.analysis.convergence import convergence_table
+from largebatch.analysis.performance import performance_table
 
 METHODS = ("sb", "lb")
 FAILURE_COLUMNS = [
@@ -28,8 +29,8 @@ def make_tables(frames: dict[str, pd.DataFrame], settings: dict) -> dict[str, pd
 
     Returns:
         table1 (networks and data), table2 (accuracy), table3 and table4 (sharpness in the full
-        space and in random subspaces), distances (Section 3), convergence, failures, and paper
-        (ours beside the published values).
+        space and in random subspaces), distances (Section 3), appendix_c (break-even parallel
+        efficiency), convergence, failures, and paper (ours beside the published values).
     """
     frames = selection.complete(frames)
     epsilons = settings["epsilons"]
@@ -39,6 +40,7 @@ def make_tables(frames: dict[str, pd.DataFrame], settings: dict) -> dict[str, pd
         "table3": sharpness_table(frames, epsilons, "full"),
         "table4": sharpness_table(frames, epsilons, "subspace"),
         "distances": distance_table(frames),
+        "appendix_c": performance_table(frames),
         "convergence": convergence_table(frames),
         "failures": _failures(frames),
     }

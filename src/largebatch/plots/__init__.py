@@ -5,5 +5,5 @@ Nothing is imported here, so that editing one figure redraws that figure only.
 
 FIGURES = (
     *("figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7"),
-    "figure_gap",
+    *("figure_gap", "figure_c"),
 )

@@ -1,6 +1,7 @@
 """Figure 4: testing accuracy and sharpness against the batch size."""
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -53,9 +54,9 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
         if table.empty:
             panels.say_why_empty(axis, lost)
             continue
-        _panel(axis, table, epsilon)
         sizes = frames["networks"].set_index("network").loc[network]
         places = {method: sizes[f"{method}_batch_size"] for method in select.MAIN}
+        _panel(axis, table, epsilon, places.values())
         panels.mark_methods(axis, places)
         zeros += table["sharpness"].tolist()
     panels.footnote(figure, [note, panels.left_out(failed), panels.hidden_zeros(zeros)])
@@ -63,7 +64,7 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     return figure
 
 
-def _panel(axis: Axes, table: pd.DataFrame, epsilon: float) -> None:
+def _panel(axis: Axes, table: pd.DataFrame, epsilon: float, main: Iterable[float]) -> None:
     right = panels.right_axis(axis, style.SHARPNESS)
     groups = table.groupby("batch_size")
     means = groups["test_accuracy"].mean()
@@ -77,7 +78,8 @@ def _panel(axis: Axes, table: pd.DataFrame, epsilon: float) -> None:
     right.plot(means.index, means, "--s", color=style.SHARPNESS)
     axis.set_xscale("log")
     sizes = sorted(table["batch_size"].unique())
-    axis.set_xticks(sizes, tick_labels(sizes))
+    columns = axis.get_gridspec().ncols
+    axis.set_xticks(sizes, tick_labels(sizes, main, axis.figure.get_figwidth() / columns))
     axis.xaxis.set_minor_locator(NullLocator())
     if not positive.empty:
         panels.log_scale(right, "y")
@@ -87,14 +89,22 @@ def _panel(axis: Axes, table: pd.DataFrame, epsilon: float) -> None:
     right.set_ylabel(panels.sharpness_label(epsilon), color=style.SHARPNESS)
 
 
-def tick_labels(sizes: list[float]) -> list[str]:
-    """Return a label for each batch size; those too close to the one before get an empty one."""
-    space = 0.09 * math.log(sizes[-1] / sizes[0])
-    labels, last = [], -math.inf
-    for size in sizes:
-        labels.append(f"{size:g}" if math.log(size) - last >= space else "")
-        last = math.log(size) if labels[-1] else last
-    return labels
+def tick_labels(sizes: list[float], first: Iterable[float] = (), width: float = 4.6) -> list[str]:
+    """Return a label for each batch size; one that would touch another is left empty.
+
+    Args:
+        sizes: batch sizes in rising order.
+        first: those that are labelled before all others, which follow from left to right.
+        width: of the whole panel in inches.
+    """
+    scale = (width - 1.6) / max(math.log(sizes[-1] / sizes[0]), 1e-9)  # inches a unit of the log
+    taken: dict[float, tuple[float, float]] = {}
+    for size in (*(size for size in first if size in sizes), *sizes):
+        half = 0.04 * len(f"{size:g}") + 0.05  # a digit is 0.08 inches wide
+        left, right = scale * math.log(size) - half, scale * math.log(size) + half
+        if all(right <= low or high <= left for low, high in taken.values()):
+            taken[size] = (left, right)
+    return [f"{size:g}" if size in taken else "" for size in sizes]
 
 
 def _handles() -> list[Line2D]:

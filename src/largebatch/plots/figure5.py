@@ -12,6 +12,9 @@ from largebatch.plots import panels, select, style
 TABLES = ("networks", "runs", "history", "sharpness")
 
 
+DENSE = 25  # from so many warm starts on, marks would hide the lines
+
+
 def warm_table(frames: dict, network: str, epsilon: float) -> pd.DataFrame:
     """Return one row an LB run: warm_epochs (0: the cold run), trial, test_accuracy, sharpness."""
     runs = frames["runs"]
@@ -103,9 +106,11 @@ def _sharpness(axis: Axes, table: pd.DataFrame, final: float, epsilon: float) ->
 def _points(axis: Axes, table: pd.DataFrame, quantity: str, average: Callable) -> None:
     """Draw LB solutions: trials as points, their mean as a line, the cold run's as a reference."""
     means = table.groupby("warm_epochs")[quantity].apply(average)
+    dense = len(means) >= DENSE
     if table["trial"].nunique() > 1:
-        axis.plot(table["warm_epochs"], table[quantity], "o", color=style.LB, alpha=0.3)
-    axis.plot(means.index, means, "-o", color=style.LB)
+        size = {"ms": 2, "mew": 0} if dense else {}
+        axis.plot(table["warm_epochs"], table[quantity], "o", color=style.LB, alpha=0.3, **size)
+    axis.plot(means.index, means, "-" if dense else "-o", color=style.LB)
     if 0.0 in means.index:
         axis.axhline(means[0.0], color=style.LB, linestyle=":", linewidth=1.3)
 

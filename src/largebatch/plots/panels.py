@@ -27,7 +27,8 @@ def grid(count: int, height: float = 3.1) -> tuple[Figure, list[Axes]]:
     columns = _COLUMNS.get(count, 3)
     rows = math.ceil(count / columns)
     figure = Figure((columns * _PANEL_WIDTH[columns], rows * height + 0.5), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.06)
+    # Where rows follow each other, a title must not touch the ticks above it.
+    figure.get_layout_engine().set(wspace=0.06, **({"hspace": 0.05} if rows > 1 else {}))
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for spare in axes[count:]:
         spare.remove()

@@ -16,4 +16,6 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     tables = analysis.make_tables(frames.read(inputs), spec["settings"])
     for name, (csv, markdown) in outputs.items():
         write_csv(csv, tables[name])
-        write_text(markdown, analysis.to_markdown(analysis.present(name, tables[name])) + "\n")
+        text = analysis.to_markdown(analysis.present(name, tables[name]))
+        source = f"\n{analysis.SOURCE}\n" if name == "paper" and len(tables[name]) else ""
+        write_text(markdown, f"{text}{source}\n")
