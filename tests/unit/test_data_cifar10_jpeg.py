@@ -56,6 +56,11 @@ def test_the_digest_is_that_of_the_files_whatever_the_packing():
     assert contents_digest(again) == expected
 
 
+def test_names_are_sorted_as_bytes():
+    files = {"train/cat/1.jpg": b"1", "train/cat-x/1.jpg": b"2", "train/Cat/1.jpg": b"3"}
+    assert contents_digest(packed(files)) == digest_of(files)
+
+
 @pytest.mark.parametrize("change", ["content", "name", "one less", "one more", "two swapped"])
 def test_the_digest_tells_other_contents(change):
     first, second = "train/cat/0000.jpg", "train/dog/0000.jpg"

@@ -123,6 +123,12 @@ def test_what_is_no_image_is_refused(content):
     assert "0x" not in str(error.value)
 
 
+@pytest.mark.parametrize("form", ["pcx", "tga", "ico"])
+def test_other_formats_under_a_known_name_are_refused(form):
+    with pytest.raises(InputError, match="no image of a known format"):
+        decode(packed(Image.fromarray(RAMP), form), 3, None)
+
+
 @pytest.mark.parametrize("form", ["png", "jpeg", "bmp", "tiff", "ppm"])
 def test_a_file_cut_short_is_refused(form):
     content = packed(Image.fromarray(np.tile(RAMP, (9, 9, 1))), form)
