@@ -173,6 +173,12 @@ def test_training_starts_from_equal_parts_and_estimates_by_hand():
     assert flat.transmat_[0, :2] == pytest.approx([0.01, 0.99])
 
 
+def test_each_further_pass_aligns_and_estimates_again():
+    utterances = [np.array([[0.0]] * 5 + [[9.0]])] * 2
+    assert alignment.train(utterances, 2, 1).means_[:2, 0].tolist() == [0, 3]
+    assert alignment.train(utterances, 2, 2).means_[:2, 0].tolist() == [0, 9]
+
+
 def test_log_mel_frames_of_a_tone():
     sound = 8000 * np.sin(2 * np.pi * 1000 * np.arange(1000) / 8000)
     frames = spoken_digits.log_mel(sound.astype(np.float32))

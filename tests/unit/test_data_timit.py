@@ -94,6 +94,9 @@ def test_normalizing_by_hand():
     own, joint = frames(), frames()
     normalize(own, [2, 2])
     assert own.tolist() == [[-1, 0], [1, 0], [-1, 0], [1, 0]]
+    nearly_constant = np.array([[1], [1 + 2**-20]], np.float32)
+    normalize(nearly_constant, [2])
+    assert abs(nearly_constant).max() < 0.01  # no noise blown up
     normalize(joint, [1, 1, 2], groups=[0, 1, 0])  # 1, 10, 20 together: mean 31/3
     deviation = np.std([1, 10, 20])
     assert joint[:, 0] == pytest.approx(
