@@ -33,8 +33,9 @@ GOOD = """
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A working directory; modules that tests import from it are forgotten."""
+    """A working directory; it and modules that tests import from it are forgotten."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
     before = set(sys.modules)
     yield tmp_path
     for name in set(sys.modules) - before:
