@@ -49,7 +49,9 @@ for group in plan.warm_groups(CONFIG):
             checked=ancient(CHECKED),
             code=network_code("stages.train_warm"),
         output:
-            final=[f"{paths.run(STUDY, '{network}', m, '{trial}')}/final.safetensors" for m in group],
+            final=[
+                f"{paths.run(STUDY, '{network}', m, '{trial}')}/final.safetensors" for m in group
+            ],
             history=[f"{paths.run(STUDY, '{network}', m, '{trial}')}/history.csv" for m in group],
             run=[f"{paths.run(STUDY, '{network}', m, '{trial}')}/run.json" for m in group],
             provenance=f"{paths.run(STUDY, '{network}', group[0], '{trial}')}/provenance.json",
