@@ -4,7 +4,7 @@ from largebatch.usercode import is_user
 
 FAMILY_OPTIONS = {
     "fully_connected": ("width", "depth", "batchnorm"),
-    "shallow_convolutional": ("width", "depth", "dense", "dropout", "batchnorm"),
+    "shallow_convolutional": ("width", "depth", "dense", "dropout", "stride_on", "batchnorm"),
     "vgg": ("width", "dense", "dropout", "batchnorm"),
 }
 USER_OPTIONS = ("options", "batchnorm", "initialization")  # of a family `module:function`

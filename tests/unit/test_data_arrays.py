@@ -1,7 +1,9 @@
 """Arrays: what is accepted, and what comes back from disk."""
 
+import gc
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -165,3 +167,17 @@ def test_class_names_come_back_and_are_in_the_record(tmp_path):
 def test_class_names_must_be_one_text_a_class(names):
     with pytest.raises(InputError, match=r"toy: .*class_names"):
         Arrays(**contents(class_names=names))
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="Linux tells what is mapped")
+def test_float_inputs_are_mapped_from_the_file_and_not_copied(tmp_path):
+    inputs = torch.rand(1000, 50, generator=torch.Generator().manual_seed(0))
+    targets = torch.arange(1000) % 2
+    parts = inputs[:800].clone(), targets[:800].clone(), inputs[800:], targets[800:]
+    path = save(Arrays(*parts, 2, "toy", {}), tmp_path)
+    arrays = load(path)
+    assert str(path) in Path("/proc/self/maps").read_text()
+    assert torch.equal(arrays.train_inputs, inputs[:800])
+    del arrays
+    gc.collect()
+    assert str(path) not in Path("/proc/self/maps").read_text()

@@ -8,7 +8,7 @@ from torch import nn
 
 from largebatch.errors import InputError
 from largebatch.networks import NetworkSettings, build, describe, initialize, parameter_count
-from largebatch.networks.layers import SameMaxPool
+from largebatch.networks.layers import SameMaxPool, StridedConvolution
 from largebatch.seeding import torch_generator
 
 SMALL = {
@@ -269,3 +269,30 @@ def test_what_is_no_network_is_refused_in_one_line(family, shape, classes, optio
         build(NetworkSettings(family, options), shape, classes)
     assert all(word in str(error.value) for word in words), error.value
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("length", [4, 5, 8, 9])
+def test_a_strided_convolution_pads_as_keras_does(length):
+    layer = StridedConvolution(1, 1, 1, 5, 2)
+    nn.init.ones_(layer.convolution.weight)
+    nn.init.zeros_(layer.convolution.bias)
+    values = torch.arange(1.0, length + 1)
+    # Keras: ceil(length / 2) outputs; 3 cells of padding for even lengths, the extra one at the end
+    before = {0: 1, 1: 2}[length % 2]
+    padded = torch.cat([torch.zeros(before), values, torch.zeros(4)])
+    sums = [padded[start : start + 5].sum().item() for start in range(0, length, 2)]
+    assert layer(values.view(1, 1, -1)).flatten().tolist() == sums
+
+
+def test_the_stride_may_be_on_the_convolution_as_the_papers_text_has_it():
+    pool, strided = (
+        make("shallow_convolutional", (3, 9, 9), width=2, dense=[3], stride_on=where)
+        for where in ("pool", "convolution")
+    )
+    sizes = [sum(w.numel() for w in network.parameters()) for network in (pool, strided)]
+    assert sizes[0] == sizes[1]
+    images = torch.rand(4, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    strided.load_state_dict(
+        dict(zip(strided.state_dict(), pool.state_dict().values(), strict=True))
+    )
+    assert not torch.allclose(pool(images), strided(images))

@@ -102,7 +102,8 @@ def describe(settings: NetworkSettings) -> str:
     if settings.family == "shallow_convolutional":
         depth, width = options.get("depth", 2), options.get("width", 64)
         dense = ", ".join(str(units) for units in options.get("dense", (384, 192)))
-        return f"shallow convolutional, {depth} x {width}, dense {dense}"
+        strided = ", strided" if options.get("stride_on") == "convolution" else ""
+        return f"shallow convolutional, {depth} x {width}{strided}, dense {dense}"
     layers = sum(count for count, _ in VGG_STACKS)
     return (
         f"deep convolutional (VGG), {layers} convolutions from {options.get('width', 64)} filters"

@@ -7,7 +7,12 @@ import math
 
 from torch import nn
 
-from largebatch.networks.layers import SameMaxPool, batch_norm, convolution
+from largebatch.networks.layers import (
+    SameMaxPool,
+    StridedConvolution,
+    batch_norm,
+    convolution,
+)
 
 VGG_STACKS = ((2, 64), (2, 128), (3, 256), (3, 512), (3, 512))
 
@@ -55,22 +60,28 @@ def shallow_convolutional(
     depth: int = 2,
     dense: tuple[int, ...] = (384, 192),
     dropout: float = 0.5,
+    stride_on: str = "pool",
     batchnorm: str = "batch",
 ) -> nn.Sequential:
     """C1 and C3: `depth` x [conv 5 'same', batch norm, ReLU, max pool 3 stride 2 'same'], dense.
 
-    The paper's text writes the stride 2 inside the convolution's bracket; the authors' code has it
-    on the pool, as here.
+    The paper's text writes the stride 2 inside the convolution's bracket (`stride_on`:
+    `convolution`); the authors' code has it on the pool (`pool`).
     """
+    if stride_on not in ("pool", "convolution"):
+        raise ValueError(f"stride_on: {stride_on!r}; it must be pool or convolution")
+    pooled = stride_on == "pool"
     channels, *sizes = _as_channels(shape)
     dimensions = len(sizes)
     layers: list[nn.Module] = [nn.Unflatten(1, (1, -1))] if len(shape) == 1 else []
     for _ in range(depth):
         layers += [
-            convolution(dimensions, channels, width, 5),
+            convolution(dimensions, channels, width, 5)
+            if pooled
+            else StridedConvolution(dimensions, channels, width, 5, 2),
             batch_norm(width, dimensions, batchnorm),
             nn.ReLU(),
-            SameMaxPool(dimensions, 3, 2),
+            SameMaxPool(dimensions, 3, 2 if pooled else 1),
         ]
         channels = width
     layers.append(nn.Flatten())

@@ -27,23 +27,43 @@ def convolution(dimensions: int, inputs: int, outputs: int, kernel: int) -> nn.M
     return CONVOLUTION[dimensions](inputs, outputs, kernel, padding="same")
 
 
-class SameMaxPool(nn.Module):
-    """Max pooling with 'same' padding as in Keras: output size = ceil(size / stride).
+def same_padding(inputs: Tensor, kernel: int, stride: int) -> list[int]:
+    """Return Keras's 'same' padding for `functional.pad`: output size = ceil(size / stride).
 
-    Where the padding is odd the extra cell goes to the end. PyTorch's own padding is symmetric and
-    its `ceil_mode` pads the end only, so neither agrees for every size.
+    Where it is odd the extra cell goes to the end. PyTorch's own padding is symmetric and its
+    `ceil_mode` pads the end only, so neither agrees for every size.
     """
+    padding: list[int] = []
+    for size in reversed(inputs.shape[2:]):  # functional.pad starts from the last dimension
+        outputs = -(-size // stride)
+        total = max((outputs - 1) * stride + kernel - size, 0)
+        padding += [total // 2, total - total // 2]
+    return padding
+
+
+class StridedConvolution(nn.Module):
+    """A convolution with a stride above 1 and 'same' padding as in Keras."""
+
+    def __init__(self, dimensions: int, inputs: int, outputs: int, kernel: int, stride: int):
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        self.convolution = CONVOLUTION[dimensions](inputs, outputs, kernel, stride)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.convolution(
+            functional.pad(inputs, same_padding(inputs, self.kernel, self.stride))
+        )
+
+
+class SameMaxPool(nn.Module):
+    """Max pooling with 'same' padding as in Keras."""
 
     def __init__(self, dimensions: int, kernel: int, stride: int):
         super().__init__()
         self.dimensions, self.kernel, self.stride = dimensions, kernel, stride
 
     def forward(self, inputs: Tensor) -> Tensor:
-        padding: list[int] = []
-        for size in reversed(inputs.shape[2:]):  # functional.pad starts from the last dimension
-            outputs = -(-size // self.stride)
-            total = max((outputs - 1) * self.stride + self.kernel - size, 0)
-            padding += [total // 2, total - total // 2]
+        padding = same_padding(inputs, self.kernel, self.stride)
         if any(padding):
             inputs = functional.pad(inputs, padding, value=-torch.inf)
         return MAX_POOL[self.dimensions](inputs, self.kernel, self.stride)

@@ -20,6 +20,6 @@ def read(inputs: dict, names=None) -> dict[str, pd.DataFrame]:
         except (OSError, ValueError) as error:
             raise InputError(f"{inputs[name]}: cannot be read as a table ({error})") from error
         for column in {"message", "stop_reason"} & set(table.columns):
-            table[column] = table[column].fillna("").astype(str)
+            table[column] = table[column].astype(object).fillna("").astype(str)
         found[name] = table
     return found
