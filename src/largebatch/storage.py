@@ -71,7 +71,10 @@ def read_tensors(path: str | Path) -> dict:
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:
-        raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
+        raise InputError(
+            f"{path}: cannot be read as safetensors ({error}); write it with "
+            "safetensors.torch.save_file"
+        ) from error
 
 
 def sha256(path: str | Path) -> str:

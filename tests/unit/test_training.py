@@ -297,6 +297,8 @@ def test_evaluation_restores_the_mode(mode):
     [
         *((32, 100, 32), (100, 100, 100), (101, 100, 100), (1, 100, 1)),
         *((0.1, 4000, 400), (1.0, 100, 100), (0.1, 27, 3), (0.29, 100, 29)),
+        # Rounded down, ten batches would leave a last one of 3 samples, whose statistics mean nothing.
+        *((0.1, 19993, 2000), (0.1, 721329, 72133), (0.1, 30, 3), (0.1, 60000, 6000)),
     ],
 )
 def test_a_batch_size_is_a_count_or_a_fraction(batch_size, samples, expected):
@@ -316,7 +318,7 @@ def test_a_batch_size_is_a_count_or_a_fraction(batch_size, samples, expected):
         (1.5, ["1.5", "(0, 1]"]),
         (0.0, ["0.0", "(0, 1]"]),
         (math.nan, ["nan", "(0, 1]"]),
-        (0.001, ["0 samples", "at least 1"]),
+        (0.001, ["0.1 samples", "at least 1"]),
     ],
 )
 def test_what_is_no_batch_size_is_refused(batch_size, words):

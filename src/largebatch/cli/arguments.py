@@ -3,8 +3,8 @@
 import argparse
 
 from largebatch import __version__
+from largebatch.architectures import FAMILY_OPTIONS
 from largebatch.cli import texts, values
-from largebatch.config import FAMILY_OPTIONS
 from largebatch.data.registry import SOURCES
 from largebatch.errors import InputError
 from largebatch.runtime import DEVICES

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from largebatch import usercode
-from largebatch.config import FAMILY_OPTIONS
+from largebatch.architectures import FAMILY_OPTIONS
 from largebatch.data.registry import check_options
 from largebatch.errors import InputError
 

@@ -26,14 +26,32 @@ def load_network(spec: dict, arrays: Arrays, path: str | Path) -> nn.Module:
     wanted = {name: tuple(value.shape) for name, value in network.state_dict().items()}
     state = read_tensors(path)
     found = {name: tuple(value.shape) for name, value in state.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if found.get(name) != wanted.get(name):
-            raise InputError(
-                f"{path}: weights of another network: {name} has shape {found.get(name, 'none')}, "
-                f"the {networks.describe(settings)} network has {wanted.get(name, 'none')}"
-            )
+    others = [n for n in sorted(wanted.keys() | found.keys()) if found.get(n) != wanted.get(n)]
+    if others:
+        name = others[0]
+        raise InputError(
+            f"{path}: weights of another network: {name} has shape {found.get(name, 'none')}, "
+            f"the {networks.describe(settings)} network has {wanted.get(name, 'none')}"
+            + _hint(others, wanted, found)
+        )
+    for name, value in state.items():
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            raise InputError(f"{path}: {name} holds NaN or infinity; weights must be finite")
     network.load_state_dict(state)
     return network.to(arrays.train_inputs.device)
+
+
+def _hint(others: list[str], wanted: dict, found: dict) -> str:
+    """Return what most likely went wrong with a file of weights, if that can be seen."""
+    statistics = ("running_mean", "running_var", "num_batches_tracked")
+    if all(name.endswith(statistics) for name in others):
+        kept = "has" if others[0] in found else "has no"
+        option = "as_is (or running)" if others[0] in found else "batch"
+        return f"; the file {kept} running statistics: build the network with batchnorm={option}"
+    for prefix in ("module.", "_orig_mod."):
+        if {name.removeprefix(prefix) for name in found} == wanted.keys():
+            return f"; its names begin with {prefix!r}: save the inner module's state dict"
+    return ""
 
 
 def objective(

@@ -1,5 +1,6 @@
 """What a training run is, checked when it is made."""
 
+import math
 from dataclasses import dataclass, field
 
 import torch
@@ -63,7 +64,9 @@ def _is_count(value, smallest: int) -> bool:
 def samples_per_batch(batch_size: int | float, samples: int) -> int:
     """Return a batch size in samples from a count (int) or a fraction of the training set (float).
 
-    A count above `samples` becomes `samples`: one step an epoch with the full gradient.
+    A count above `samples` becomes `samples`: one step an epoch with the full gradient. A fraction
+    is rounded up: 10% are ten batches. Rounded down they might be ten and one of a few samples, a
+    step by meaningless batch statistics that spoils each epoch's end.
 
     Args:
         batch_size: an int of at least 1, or a float in (0, 1].
@@ -79,7 +82,8 @@ def samples_per_batch(batch_size: int | float, samples: int) -> int:
             raise InputError(
                 f"batch_size: {batch_size}; a fraction lies in (0, 1], a count is whole"
             )
-        batch_size = round(batch_size * samples)
+        exact = batch_size * samples
+        batch_size = exact if exact < 1 else math.ceil(exact - 1e-9 * samples)
     if batch_size < 1:
         raise InputError(f"batch_size: it comes to {batch_size} samples; at least 1 is needed")
     return min(batch_size, samples)
