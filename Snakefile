@@ -32,6 +32,11 @@ include: "workflow/rules/report.smk"
 report: "workflow/report/workflow.rst"
 
 
+# This machine's number of GPUs must not throttle a cluster.
+resource_scopes:
+    gpu="local",
+
+
 rule all:
     default_target: True
     input:

@@ -8,6 +8,16 @@ FAMILY_OPTIONS = {
     "vgg": ("width", "dense", "dropout", "batchnorm"),
 }
 USER_OPTIONS = ("options", "batchnorm", "initialization")  # of a family `module:function`
+# The paper's networks as entries of a study, and the source of their data.
+PAPER_NETWORKS = {
+    "F1": ("mnist", "fully_connected", {"width": 512, "depth": 5}),
+    "F2": ("timit", "fully_connected", {"width": 512, "depth": 7}),
+    "C1": ("cifar10", "shallow_convolutional", {"width": 64, "depth": 2, "dense": [384, 192]}),
+    "C2": ("cifar10", "vgg", {"width": 64, "dense": [512]}),
+    "C3": ("cifar100", "shallow_convolutional", {"width": 64, "depth": 2, "dense": [384, 192]}),
+    "C4": ("cifar100", "vgg", {"width": 64, "dense": [512]}),
+}
+DEFAULT_DEPTH = {"fully_connected": 5}
 BATCHNORM = {"built-in": ("batch", "running"), "user": ("as_is", "batch", "recompute")}
 
 

@@ -82,10 +82,15 @@ def check_made(dataset: str, source: str, options: dict) -> None:
     if record.exists():
         made = read_json(record)
         if (made["source"], made["options"]) != (source, options):
+            mine = {"source": source} | options
+            there = {"source": made["source"]} | made["options"]
+            keys = [key for key in mine | there if mine.get(key) != there.get(key)]
+            wanted, found = (
+                ", ".join(f"{key}: {show(side.get(key))}" for key in keys) for side in (mine, there)
+            )
             raise InputError(
-                f"datasets.{dataset}: {show(options)} of {source}; {record.parent} already holds "
-                f"{show(made['options'])} of {made['source']}; give it another name or delete "
-                "that folder"
+                f"datasets.{dataset}: {wanted}; {record.parent} already holds {found}; give it "
+                "another name or delete that folder"
             )
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 
 from largebatch import plan
-from largebatch.architectures import BATCHNORM, options_of
+from largebatch.architectures import BATCHNORM, DEFAULT_DEPTH, PAPER_NETWORKS, options_of
 from largebatch.usercode import is_user
 
 SECTIONS = ("batch_sweep", "warm_start", "trajectory")
@@ -97,6 +97,8 @@ def _networks(config: dict) -> Iterator[str]:
             yield _unknown_name(f"networks.{name}.dataset", dataset, config["datasets"])
         if family is not None:
             yield from _options(name, network, family)
+        if network["same_data_as_paper"] and family and dataset in config["datasets"]:
+            yield from _same_data(name, network, config["datasets"][dataset])
 
 
 def _options(name: str, network: dict, family: str) -> Iterator[str]:
@@ -116,6 +118,27 @@ def _options(name: str, network: dict, family: str) -> Iterator[str]:
         yield f"networks.{name}.dropout: {show(rates)}; vgg takes a list of three rates"
     if family == "shallow_convolutional" and isinstance(rates, list):
         yield f"networks.{name}.dropout: {show(rates)}; it must be one rate in [0, 1)"
+
+
+def _same_data(name: str, network: dict, dataset: dict) -> Iterator[str]:
+    """Yield why a network cannot be called the paper's network on the paper's data."""
+    place = f"networks.{name}.same_data_as_paper: true"
+    reference = network["paper_network"]
+    if reference is None:
+        yield f"{place}; paper_network must say which of the paper's networks it is"
+        return
+    source, family, options = PAPER_NETWORKS[reference]
+    if dataset.get("source") != source:
+        found = dataset.get("source")
+        yield f"{place}; its source is {found}, the paper's {reference} has {source}"
+    for part in ("train_samples", "test_samples"):
+        if dataset.get(part) is not None:
+            yield f"{place}; datasets.{network['dataset']}.{part} takes a part of the data only"
+    given = {"depth": DEFAULT_DEPTH.get(network["family"]), **network}
+    wrong = [k for k, v in options.items() if given.get(k) is not None and given[k] != v]
+    if network["family"] != family or wrong:
+        wanted = ", ".join(f"{key}: {show(value)}" for key, value in options.items())
+        yield f"{place}; the paper's {reference} is {family} with {wanted}"
 
 
 def _unknown_name(place: str, value: str, known) -> str:

@@ -34,9 +34,9 @@ def interpolation(study: str, network: str, path: str, trial: int | str) -> str:
     return f"results/{study}/interpolation/{network}/{path}/trial{trial}.csv"
 
 
-def checked(study: str) -> str:
+def checked(study: str, network: str, dataset: str) -> str:
     """What was found before training: the size of every network, and of the weights on disk."""
-    return f"results/{study}/checked.json"
+    return f"results/{study}/checked/{network}.{dataset}.json"
 
 
 def gathered(study: str, table: str) -> str:

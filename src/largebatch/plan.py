@@ -77,10 +77,16 @@ def runs(config: dict) -> Iterator[Run]:
 
 
 def warm_groups(config: dict) -> list[list[str]]:
-    """Methods of the warm starts that are trained by one job, group by group."""
-    methods = [f"warm{epoch}" for epoch in config["warm_start"]["epochs"]]
-    size = config["warm_start"]["starts_per_job"]
-    return [methods[first : first + size] for first in range(0, len(methods), size)]
+    """Methods of the warm starts that are trained by one job, group by group.
+
+    Groups are ranges of epochs, so that a new start changes its own group alone.
+    """
+    warm = config["warm_start"]
+    length = warm["starts_per_job"] * (warm["every"] or 1)
+    groups: dict[int, list[str]] = {}
+    for epoch in warm["epochs"]:
+        groups.setdefault((epoch - 1) // length, []).append(f"warm{epoch}")
+    return list(groups.values())
 
 
 def trajectories(config: dict) -> Iterator[Run]:

@@ -1,5 +1,8 @@
 """A whole study, checked before anything runs: its config and the options of its data sets."""
 
+from pathlib import Path
+
+from largebatch import paths
 from largebatch.config import check_made, complete
 from largebatch.data.registry import check_options
 from largebatch.errors import InputError
@@ -28,9 +31,19 @@ def check(config: dict, schema: dict) -> tuple[dict, dict[str, dict]]:
             given = {key: value for key, value in entry.items() if key != "source"}
             options[name] = check_options(entry["source"], given)
             check_made(name, entry["source"], options[name])
+            if not Path(paths.data(name), "record.json").exists():
+                _check_path(f"datasets.{name}.path", options[name].get("path"))
+                _check_path("mirror", config.get("mirror"))
         except InputError as error:
             text = str(error)
-            problems.append(text if text.startswith("datasets.") else f"datasets.{name}: {text}")
+            told = text.startswith(("datasets.", "mirror:"))
+            problems.append(text if told else f"datasets.{name}: {text}")
     if problems:
-        raise InputError("\n".join(problems))
+        raise InputError("\n".join(dict.fromkeys(problems)))
     return done, options
+
+
+def _check_path(key: str, path) -> None:
+    """Refuse a folder or file that is not there."""
+    if isinstance(path, str) and path and not Path(path).expanduser().exists():
+        raise InputError(f"{key}: there is no {path} (seen from {Path.cwd()})")

@@ -24,6 +24,9 @@ def check_name(what: str, name: str) -> None:
         name: `module:function`; the module may have dots.
     """
     module, _, function = name.partition(":")
+    if module.endswith(".py") or "/" in module:
+        right = module.removesuffix(".py").strip("./").replace("/", ".")
+        raise InputError(f"{what} {name}: a file is named as a module; write {right}:{function}")
     if not all(part.isidentifier() for part in (*module.split("."), function)):
         raise InputError(
             f"{what} {name}: a function of your own is spelled module:function, such as "

@@ -180,11 +180,16 @@ def test_standardized_difference():
     assert math.isnan(standardized_difference(5, 0, 5, 1, 0))
 
 
+def as_large_as_mnist(frames) -> dict:
+    frames["networks"][["train_samples", "test_samples"]] = 60_000, 10_000
+    return frames
+
+
 @pytest.mark.parametrize("same", [True, False])
 def test_difference_to_the_paper_only_on_the_same_data(frames, same):
     put(frames["runs"], "test_accuracy", [98.0, 98.2, 98.4], method="sb")
     settings = SETTINGS | {"same_data_as_paper": {"F1": same}}
-    table = make_tables(frames, settings)["paper"]
+    table = make_tables(as_large_as_mnist(frames), settings)["paper"]
     assert len(table) == 12
     row = table[(table["quantity"] == "testing_accuracy") & (table["method"] == "sb")].iloc[0]
     assert (row.ours_mean, row.paper_mean) == pytest.approx((98.2, 98.03))
@@ -199,13 +204,22 @@ def test_difference_to_the_paper_only_on_the_same_data(frames, same):
         assert set(table["note"]) == {"other data"}
 
 
+def test_a_study_cannot_call_a_part_of_the_data_the_papers(frames):
+    settings = SETTINGS | {"same_data_as_paper": {"F1": True}}
+    as_large_as_mnist(frames)["networks"]["train_samples"] = 59_999
+    table = make_tables(frames, settings)["paper"]
+    assert table["difference"].isna().all()
+    assert set(table["note"]) == {"other data"}
+
+
 def test_a_blank_standardized_difference_says_why():
     settings = SETTINGS | {"same_data_as_paper": {"F1": True}}
-    table = make_tables(make_frames(("F1",), trials=1), settings)["paper"]
+    frames = as_large_as_mnist(make_frames(("F1",), trials=1))
+    table = make_tables(frames, settings)["paper"]
     assert table["standardized_difference"].isna().all()
     assert table["difference"].notna().all()
     assert set(table["note"]) == {"one trial, so no standard deviation"}
-    frames = make_frames(("F1",), trials=3)
+    frames = as_large_as_mnist(make_frames(("F1",), trials=3))
     chosen = (frames["sharpness"]["method"] == "sb") & (frames["sharpness"]["epsilon"] == 0.001)
     frames["sharpness"].loc[chosen, "sharpness"] = 0.11
     notes = make_tables(frames, settings)["paper"].set_index(["quantity", "epsilon", "method"])

@@ -2,10 +2,12 @@
 
 import re
 import shutil
+import sys
 from collections import namedtuple
 
 import pytest
 
+from largebatch import paths
 from largebatch.errors import InputError
 from largebatch.stages import check
 from largebatch.storage import read_json, write_json
@@ -18,52 +20,69 @@ PARAMETERS = (192 * 5 + 5) + 2 * 5 + (5 * 4 + 4)
 
 def spec(**changes) -> dict:
     return {
-        **{"study": "s", "trials": 2, "epochs": 3, "datasets": ["d"]},
+        **{"study": "s", "trials": 2, "epochs": 3, "subspace_dimension": 10},
         "batch_sizes": {"sb": 8, "lb": 0.5},
         "networks": {"F": {"dataset": "d", "architecture": SMALL}},
         "batch_sweep": {"networks": None, "batch_sizes": [16], "trials": 1},
-        "warm_start": {"networks": None, "epochs": [1, 2], "trials": 1, "starts_per_job": 2},
+        "warm_start": {
+            "networks": None,
+            "epochs": [1, 2],
+            "trials": 1,
+            "starts_per_job": 2,
+            "every": None,
+        },
         "trajectory": {"networks": None, "epochs": [0], "trials": 1},
     } | changes
 
 
-def checked(folder, record=RECORD, **changes) -> dict:
-    write_json(folder / "record.json", record)
-    outputs = {"checked": str(folder / "checked.json")}
-    check.run(spec(**changes), {"records": str(folder / "record.json")}, outputs)
-    return read_json(outputs["checked"])
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
 
 
-def test_the_size_of_networks_and_of_their_weights_on_disk(tmp_path):
-    found = checked(tmp_path)
+def checked(record=RECORD, **changes) -> dict:
+    write_json(f"{paths.data('d')}/record.json", record)
+    check.run(spec(**changes), {}, {"checked": "checked.json"})
+    return read_json("checked.json")
+
+
+def problems(record=RECORD, **changes) -> list[str]:
+    with pytest.raises(InputError) as caught:
+        checked(record, **changes)
+    return str(caught.value).splitlines()[1:]
+
+
+def test_the_size_of_networks_and_of_their_weights_on_disk():
+    found = checked()
     assert found["networks"]["F"]["parameters"] == PARAMETERS
     # start and final of 4 main runs and 1 of the sweep; final of 2 warm starts; 4 iterates each of
     # the SB and the LB run of trial 0
     assert found["bytes_of_weights"] == 4 * PARAMETERS * (2 * 5 + 2 + 4 * 2)
 
 
-def test_the_papers_largest_network_costs_no_memory(tmp_path):
+def test_the_papers_largest_network_costs_no_memory():
     vgg = {"family": "vgg", "options": {}}
     record = RECORD | {"input_shape": [3, 32, 32], "classes": 10}
     networks = {"C2": {"dataset": "d", "architecture": vgg}}
-    assert checked(tmp_path, record, networks=networks)["networks"]["C2"]["parameters"] > 10**7
+    assert checked(record, networks=networks)["networks"]["C2"]["parameters"] == 14_991_946
 
 
-def test_all_problems_are_told_at_once(tmp_path):
+def test_all_problems_are_told_at_once():
     networks = {
         "F": {"dataset": "d", "architecture": SMALL},
         "V": {"dataset": "d", "architecture": {"family": "vgg", "options": {"width": 0}}},
     }
     sweep = {"networks": ["F"], "batch_sizes": [101], "trials": 1}
-    with pytest.raises(InputError) as caught:
-        checked(tmp_path, networks=networks, batch_sweep=sweep, batch_sizes={"sb": 60, "lb": 0.5})
-    lines = str(caught.value).splitlines()[1:]
+    sizes = {"sb": 60, "lb": 0.5}
+    lines = problems(networks=networks, batch_sweep=sweep, batch_sizes=sizes)
     for words, line in zip(
         [
             r"methods: for F sb comes to 60 and lb to 50 of the 100 .*sb must be smaller",
             r"batch_sweep.batch_sizes: 101; d, the data of F, has only 100 training samples",
+            r"networks.V: width: 0",
             r"methods: for V sb comes to 60",
-            r"networks.V: does not fit d \(inputs 3x8x8, 4 classes\): width: 0",
         ],
         lines,
         strict=True,
@@ -71,14 +90,67 @@ def test_all_problems_are_told_at_once(tmp_path):
         assert re.search(words, line), line
 
 
-def test_too_little_disk_is_told_and_runs_that_are_there_do_not_count(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_batch_normalization_needs_two_samples():
+    small = RECORD | {"train_samples": 10, "test_samples": 1}
+    found = problems(small, batch_sizes={"sb": 0.05, "lb": 0.5})
+    assert "methods.sb: for F on d (10 samples): batch_size: it comes to 0.5" in found[0]
+    found = problems(small | {"train_samples": 20}, batch_sizes={"sb": 0.05, "lb": 0.5})
+    assert "methods.sb.batch_size: 0.05; for F it comes to 1 of the 20" in found[0]
+    assert "datasets.d: batch normalization needs at least 2 samples in each part" in found[1]
+
+
+def test_a_subspace_is_not_larger_than_the_space():
+    assert problems(subspace_dimension=PARAMETERS + 1) == [
+        f"sharpness.subspace.dimension: {PARAMETERS + 1}; F has only {PARAMETERS} weights"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return out, out", "in training it returns a tuple; it must return scores"),
+        ("return {}['x']", "does not fit d .*: KeyError"),
+        ("return out[:, :2]", "its output for 2 samples has shape .2, 2."),
+    ],
+)
+def test_a_users_network_is_tried_in_training_mode_too(here, body, message):
+    (here / "checknet.py").write_text(
+        f"""
+from torch import nn
+class Net(nn.Module):
+    def __init__(self, shape, classes):
+        super().__init__()
+        self.layer = nn.Linear(192, classes)
+    def forward(self, x):
+        out = self.layer(x.flatten(1))
+        if self.training:
+            {body}
+        return out
+def build(input_shape, classes):
+    return Net(input_shape, classes)
+"""
+    )
+    sys.modules.pop("checknet", None)
+    mine = {"dataset": "d", "architecture": {"family": "checknet:build", "options": {}}}
+    (line,) = problems(networks={"Mine": mine})
+    assert line.startswith("networks.Mine: ")
+    assert re.search(message, line)
+
+
+def test_networks_whose_data_are_not_there_yet_wait():
+    networks = {
+        "F": {"dataset": "d", "architecture": SMALL},
+        "G": {"dataset": "later", "architecture": {"family": "vgg", "options": {"width": 0}}},
+    }
+    assert list(checked(networks=networks)["networks"]) == ["F"]
+
+
+def test_too_little_disk_is_told_and_runs_that_are_there_do_not_count(here, monkeypatch):
     usage = namedtuple("usage", "free")
     need = 4 * PARAMETERS * (2 * 5 + 2 + 4 * 2)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(need - 1))
-    with pytest.raises(InputError, match=r"disk: .* GB of weights .* are free; make room"):
-        checked(tmp_path)
-    there = tmp_path / "results/s/runs/F/lb/trial1"
+    assert re.search(r"disk: .* GB of weights .* are free; make room", problems()[0])
+    there = here / "results/s/runs/F/lb/trial1"
     there.mkdir(parents=True)
     (there / "final.safetensors").touch()
-    checked(tmp_path)
+    checked()

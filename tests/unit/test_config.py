@@ -75,6 +75,31 @@ def test_the_studies_that_come_along_are_right(path):
             ["networks", '"F 1"', "letters, digits"],
         ),
         ({"datasets__d__source": 3}, ["datasets.d.source", "3", "the name of a data set"]),
+        ({"networks__F1__same_data_as_paper": True}, ["same_data_as_paper: true", "paper_network"]),
+        (
+            {"networks__F1__paper_network": "F1", "networks__F1__same_data_as_paper": True},
+            ["networks.F1.same_data_as_paper: true", "its source is mnist1d", "F1 has mnist"],
+        ),
+        (
+            {
+                "datasets__m": {"source": "mnist", "train_samples": 100},
+                "networks__F1": {
+                    **{"family": "fully_connected", "dataset": "m", "paper_network": "F1"},
+                    "same_data_as_paper": True,
+                },
+            },
+            ["networks.F1.same_data_as_paper: true", "datasets.m.train_samples", "a part"],
+        ),
+        (
+            {
+                "datasets__m": {"source": "timit"},
+                "networks__F1": {
+                    **{"family": "fully_connected", "dataset": "m", "paper_network": "F2"},
+                    "same_data_as_paper": True,
+                },
+            },
+            ["same_data_as_paper: true", "F2 is fully_connected with width: 512, depth: 7"],
+        ),
         ({"networks__F1__options": {}}, ["networks.F1.options", "fully_connected has no"]),
         ({"networks__F1__batchnorm": "as_is"}, ["F1.batchnorm", "as_is", "batch or running"]),
         ({"networks__F1__family": "a:b c"}, ["networks.F1.family", '"a:b c"', "module:function"]),
@@ -155,6 +180,17 @@ def test_problems_of_the_config_and_of_its_data_sets_are_told_together():
     lines = str(caught.value).splitlines()
     assert [line.split(":")[0] for line in lines] == ["trials", "datasets.e", "datasets.f"]
     assert "did you mean 'mnist'" in lines[1]
+
+
+def test_paths_that_are_not_there_are_told_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = {"source": "image-folder", "path": "nowhere"}
+    with pytest.raises(InputError) as caught:
+        check(config(datasets__e=images, mirror="/nowhere/either"), SCHEMA)
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("mirror: there is no /nowhere/either")
+    assert lines[1].startswith("datasets.e.path: there is no nowhere (seen from ")
+    assert len(lines) == 2
 
 
 def test_grids_are_written_as_every_kth_epoch():

@@ -205,12 +205,15 @@ def test_a_module_that_cannot_be_imported_says_why(write, text, message):
     assert f"mine:load: importing the module fails: {message}" in failure()
 
 
-@pytest.mark.parametrize("source", [":load", "mine:", "mine.py:load", "a b:c", "a:b:c", "a/b:c"])
+@pytest.mark.parametrize("source", [":load", "mine:", "a b:c", "a:b:c", "1:c"])
 def test_the_spelling_is_checked(source):
-    if source == "mine.py:load":  # as a dotted name this is right: it is found absent later
-        assert check_options(source, {}) == {}
-        return
     with pytest.raises(InputError, match=f"data {source}: .* spelled module:function"):
+        check_options(source, {})
+
+
+@pytest.mark.parametrize("source", ["my/data.py:load", "./my/data.py:load", "my/data:load"])
+def test_a_file_in_place_of_a_module_is_put_right(source):
+    with pytest.raises(InputError, match=r"named as a module; write my\.data:load"):
         check_options(source, {})
 
 
@@ -221,6 +224,7 @@ def test_the_spelling_is_checked(source):
         ({"class": 3}, "mine:load: option 'class' cannot be a keyword"),
         ({3: 3}, "mine:load: option 3 cannot be a keyword"),
         ({"x": object()}, "mine:load: options must be plain values"),
+        ({"x": {0: 1}}, "keys that are no text; quote them"),
         ({"x": float("inf")}, "mine:load: options must be plain values"),
         (["x"], "mine:load: options must be a mapping"),
     ],

@@ -115,7 +115,13 @@ def study(**changes) -> dict:
         "networks": {"F1": {"dataset": "d"}, "C1": {"dataset": "d"}},
         "sharpness": {"epsilons": [0.001, 0.0005]},
         "batch_sweep": {"networks": ["F1"], "batch_sizes": [8, 16], "trials": 1},
-        "warm_start": {"networks": ["F1"], "epochs": [2, 5], "trials": 1, "starts_per_job": 1},
+        "warm_start": {
+            "networks": ["F1"],
+            "epochs": [2, 5],
+            "trials": 1,
+            "starts_per_job": 1,
+            "every": None,
+        },
         "trajectory": {"networks": ["C1"], "epochs": [1], "trials": 1},
     } | changes
 
@@ -134,12 +140,21 @@ def test_batch_sizes_may_differ_from_network_to_network():
     assert [(r.network, r.method) for r in swept] == [("F1", "b16"), ("F1", "b32"), ("C1", "b8")]
 
 
-@pytest.mark.parametrize(("size", "groups"), [(1, [[2], [3], [5]]), (2, [[2, 3], [5]])])
-def test_a_job_trains_several_warm_starts_and_leaves_one_record(size, groups):
-    warm = {"networks": ["F1"], "epochs": [2, 3, 5], "trials": 1, "starts_per_job": size}
+@pytest.mark.parametrize(
+    ("epochs", "size", "every", "groups"),
+    [
+        ([2, 3, 5], 1, None, [[2], [3], [5]]),
+        ([2, 3, 5], 3, None, [[2, 3], [5]]),
+        ([2, 3, 4, 5], 3, None, [[2, 3], [4, 5]]),  # a new start moves no other
+        ([5, 10, 15, 20], 2, 5, [[5, 10], [15, 20]]),
+    ],
+)
+def test_a_job_trains_several_warm_starts_and_leaves_one_record(epochs, size, every, groups):
+    warm = {"networks": ["F1"], "epochs": epochs, "trials": 1, "starts_per_job": size}
+    config = study(warm_start=warm | {"every": every})
     names = [[f"warm{epoch}" for epoch in group] for group in groups]
-    assert plan.warm_groups(study(warm_start=warm)) == names
-    records = [path for path in plan.records(study(warm_start=warm)) if "/runs/F1/warm" in path]
+    assert plan.warm_groups(config) == names
+    records = [path for path in plan.records(config) if "/runs/F1/warm" in path]
     wanted = [f"results/s/runs/F1/{group[0]}/trial0/provenance.json" for group in names]
     assert records == wanted
 

@@ -194,7 +194,7 @@ def test_the_description_names_function_and_options():
     ("family", "options", "words"),
     [
         ("mine_nets:", {}, ["mine_nets:", "module:function"]),
-        ("mine_nets.py:plain ", {}, ["module:function"]),
+        ("mine_nets.py:plain ", {}, ["write mine_nets:plain"]),
         ("a:b:c", {}, ["a:b:c", "module:function"]),
         ("mine_none:plain", {}, ["no module 'mine_none'", "mine_none:plain"]),
         ("mine_nets.deeper:plain", {}, ["no module 'mine_nets.deeper'"]),

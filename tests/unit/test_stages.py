@@ -44,7 +44,13 @@ CONFIG = {
     "networks": {"F": {"family": "fully_connected", "dataset": "d"}},
     "sharpness": {"epsilons": [0.001]},
     "batch_sweep": {"networks": None, "batch_sizes": [8], "trials": 1},
-    "warm_start": {"networks": None, "epochs": [2], "trials": 1, "starts_per_job": 1},
+    "warm_start": {
+        "networks": None,
+        "epochs": [2],
+        "trials": 1,
+        "starts_per_job": 1,
+        "every": None,
+    },
     "trajectory": {"networks": None, "epochs": [0, 3, 9], "trials": 2},
 }
 SETTINGS = {

@@ -297,7 +297,7 @@ def test_evaluation_restores_the_mode(mode):
     [
         *((32, 100, 32), (100, 100, 100), (101, 100, 100), (1, 100, 1)),
         *((0.1, 4000, 400), (1.0, 100, 100), (0.1, 27, 3), (0.29, 100, 29)),
-        # Rounded down, ten batches would leave a last one of 3 samples, whose statistics mean nothing.
+        # Rounded down, ten batches would leave a last one of 3 samples: statistics of nothing.
         *((0.1, 19993, 2000), (0.1, 721329, 72133), (0.1, 30, 3), (0.1, 60000, 6000)),
     ],
 )

@@ -51,6 +51,31 @@ def test_iterates_are_gone_when_nothing_needs_them_any_more(six):
     assert six.planned(config=SIX) == {}
 
 
+def test_a_new_data_set_hides_no_other_change(six, tmp_path):
+    clone = six.clone(tmp_path / "project")
+    clone.edit(SIX, "digits: {source", "fresh: {source: mnist1d, seed: 1}\n  digits: {source")
+    network = "G: {family: fully_connected, width: 8, dataset: fresh}"
+    clone.edit(SIX, "networks:\n", f"networks:\n  {network}\n")
+    assert clone.planned(config=SIX)["train"] == 2
+    clone.edit(
+        SIX,
+        "F2: {family: fully_connected, depth: 7, width: 8, dataset: mnist1d",
+        "F2: {family: fully_connected, depth: 7, width: 8, dataset: digits",
+    )
+    # F2 on data that are there already: main runs and its batch size of the sweep
+    assert clone.planned(config=SIX)["train"] == 2 + 3
+    clone.edit(SIX, "training: {", "training: {learning_rate: 0.002, ")
+    assert clone.planned(config=SIX)["train"] == 2 + 14
+
+
+def test_without_iterates_what_reads_them_trains_their_runs_again(six, tmp_path):
+    clone = six.clone(tmp_path / "project")
+    clone.edit(SIX, "max_evaluations: 5", "max_evaluations: 6")
+    planned = clone.planned(config=SIX)
+    # SB and LB of F2 and C1, for Figure 6; and, since SB is, the warm starts: README says so
+    assert (planned["train"], planned["train_warm1"]) == (4, 2)
+
+
 def test_the_users_data_are_made_again_when_their_file_is_edited(six, tmp_path):
     clone = six.clone(tmp_path / "project")
     clone.edit("tests/workflow/tiny_data.py", '"""Data of', '"""The data of')

@@ -1,38 +1,43 @@
-# Before the first run is trained: does every network fit its data, and the study the disk?
+# Before a network is trained: does every one fit its data, and the study the disk?
 #
-# A rule for the first call, when the data are still to be prepared; `onstart` for later ones. As a
-# rule alone it would hide changes: where a job is to be run again, Snakemake (9.27) looks for no
-# other reason to run what depends on it, and drops the reason itself where the input is `ancient`.
-# So nothing but its absence may run this rule: all its inputs are ancient, its spec is no param.
+# A rule for a network's first call, when its data may still be to be prepared; `onstart` for later
+# ones. As a rule alone it would hide changes: where a job is to be run again, Snakemake (9.27) looks
+# for no other reason to run what depends on it, and drops the reason itself where the input is
+# `ancient`. So nothing but its absence may ever run this rule: the name has all that it depends on,
+# its input is ancient, its spec is no param.
 
 import subprocess
 
-CHECKED = paths.checked(STUDY)
 CHECK_SPEC = check_spec()
-CHECK_RECORDS = [f"{paths.data(name)}/record.json" for name in plan.used_datasets(CONFIG)]
+
+
+def checked(wildcards):
+    return paths.checked(STUDY, wildcards.network, network(wildcards)["dataset"])
 
 
 rule check:
     input:
-        records=ancient(CHECK_RECORDS),
+        record=ancient(f"{paths.data('{dataset}')}/record.json"),
     output:
-        checked=CHECKED,
+        checked=paths.checked(STUDY, "{network}", "{dataset}"),
     log:
-        f"logs/{STUDY}/check.log",
+        f"logs/{STUDY}/check/{{network}}.{{dataset}}.log",
+    priority: 100
     localrule: True
     message:
-        "Checking that every run of the study {STUDY} can be made"
+        "Checking that {wildcards.network} can be trained on {wildcards.dataset}"
     shell:
-        "python -m largebatch check --spec {CHECK_SPEC:q} --in records={input.records:q}"
-        " --out checked={output.checked:q} > {log:q} 2>&1"
+        "python -m largebatch check --spec {CHECK_SPEC:q} --out checked={output.checked:q}"
+        " > {log:q} 2>&1"
 
 
 onstart:
-    if all(map(os.path.exists, [CHECKED, *CHECK_RECORDS])):
-        command = [sys.executable, "-m", "largebatch", "check", "--spec", CHECK_SPEC]
-        command += ["--in", f"records={CHECK_RECORDS[0]}", *CHECK_RECORDS[1:]]
-        done = subprocess.run(
-            [*command, "--out", f"checked={CHECKED}"], capture_output=True, text=True
+    if any(
+        map(
+            os.path.exists, [f"{paths.data(n)}/record.json" for n in plan.used_datasets(CONFIG)]
         )
+    ):
+        command = [sys.executable, "-m", "largebatch", "check", "--spec", CHECK_SPEC]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise WorkflowError(done.stderr.strip())

@@ -39,6 +39,9 @@ exports += [f"{name}={shlex_quote(value)}" for name, value in EXPORTS.items()]
 shell.prefix(f"set -euo pipefail; export {' '.join(exports)}; ")
 
 
+# A GPU a job where there is one; `resources` of the profile says how many there are on this machine.
+LOCAL_GPU = os.path.exists("/proc/driver/nvidia/gpus")
+GPU = int(CONFIG["device"] == "cuda" or (CONFIG["device"] == "auto" and LOCAL_GPU))
 # Iterates are for the warm starts and Figure 6 only: gigabytes in the paper's study.
 ITERATES = directory if CONFIG["keep_iterates"] else lambda path: temp(directory(path))
 

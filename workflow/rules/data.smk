@@ -12,6 +12,7 @@ rule data:
         "logs/data/{dataset}.log",
     benchmark:
         "logs/data/{dataset}.benchmark.tsv"
+    priority: 100  # so that what does not fit is told before anything is trained
     localrule: True
     params:
         spec=data_spec,

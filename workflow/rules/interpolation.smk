@@ -16,7 +16,7 @@ rule interpolation:
         f"logs/{STUDY}/interpolation/{{network}}/trial{{trial}}.benchmark.tsv"
     threads: CONFIG["threads"]
     resources:
-        gpu=int(CONFIG["device"] != "cpu"),
+        gpu=GPU,
     params:
         spec=interpolation_spec,
     message:

@@ -22,7 +22,7 @@ rule sharpness:
         space="full|subspace",
     threads: CONFIG["threads"]
     resources:
-        gpu=int(CONFIG["device"] != "cpu"),
+        gpu=GPU,
     params:
         spec=main_sharpness_spec,
     message:
@@ -66,7 +66,7 @@ rule trajectory:
         method="sb|lb",
     threads: CONFIG["threads"]
     resources:
-        gpu=int(CONFIG["device"] != "cpu"),
+        gpu=GPU,
     params:
         spec=trajectory_spec,
     message:

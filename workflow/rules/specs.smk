@@ -86,7 +86,7 @@ def check_spec():
             },
             "batch_sizes": {m: CONFIG["methods"][m]["batch_size"] for m in plan.MAIN},
             "epochs": CONFIG["training"]["epochs"],
-            "datasets": plan.used_datasets(CONFIG),
+            "subspace_dimension": CONFIG["sharpness"]["subspace"]["dimension"],
         }
     )
 

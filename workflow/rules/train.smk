@@ -7,7 +7,7 @@ SB_ITERATES = f"{paths.run(STUDY, '{network}', 'sb', '{trial}')}/epochs"
 rule train:
     input:
         data=arrays,
-        checked=ancient(CHECKED),
+        checked=ancient(checked),
         code=network_code("stages.train"),
     output:
         start=f"{RUN}/start.safetensors",
@@ -24,7 +24,7 @@ rule train:
         method=r"sb|lb|b\d+",
     threads: CONFIG["threads"]
     resources:
-        gpu=int(CONFIG["device"] != "cpu"),
+        gpu=GPU,
     params:
         spec=train_spec,
     message:
@@ -46,7 +46,7 @@ for group in plan.warm_groups(CONFIG):
         input:
             data=arrays,
             epochs=SB_ITERATES,
-            checked=ancient(CHECKED),
+            checked=ancient(checked),
             code=network_code("stages.train_warm"),
         output:
             final=[
@@ -61,7 +61,7 @@ for group in plan.warm_groups(CONFIG):
             f"logs/{STUDY}/train/{{network}}/{group[0]}/trial{{trial}}.benchmark.tsv"
         threads: CONFIG["threads"]
         resources:
-            gpu=int(CONFIG["device"] != "cpu"),
+            gpu=GPU,
         params:
             spec=lambda w, group=group: warm_spec(w, group),
         message:

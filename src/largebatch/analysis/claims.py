@@ -11,6 +11,7 @@ import pandas as pd
 
 from largebatch.analysis import claims_pairs, claims_sweeps, selection
 from largebatch.analysis.paper_claims import paper_text
+from largebatch.analysis.paper_numbers import on_the_same_data
 from largebatch.analysis.verdicts import NO, NOT_MEASURED, UNDECIDED, YES, Finding, combine
 
 ALL = "all networks"
@@ -64,6 +65,7 @@ def judge(frames: dict[str, pd.DataFrame], settings: dict) -> pd.DataFrame:
         NaN where none is stated), trials, paper (the paper's own value), basis (one sentence).
     """
     frames = selection.complete(frames)
+    settings = on_the_same_data(frames, settings)
     networks = selection.network_names(frames)
     rows = []
     for claim, (statement, rule) in CLAIMS.items():

@@ -12,6 +12,7 @@ import pandas as pd
 from largebatch.analysis import selection, statistics
 from largebatch.analysis.comparison import paper_table
 from largebatch.analysis.convergence import convergence_table
+from largebatch.analysis.paper_numbers import on_the_same_data
 from largebatch.analysis.performance import performance_table
 
 METHODS = ("sb", "lb")
@@ -33,6 +34,7 @@ def make_tables(frames: dict[str, pd.DataFrame], settings: dict) -> dict[str, pd
         efficiency), convergence, failures, and paper (ours beside the published values).
     """
     frames = selection.complete(frames)
+    settings = on_the_same_data(frames, settings)
     epsilons = settings["epsilons"]
     tables = {
         "table1": _networks(frames),

@@ -59,6 +59,10 @@ class Arrays:
                 f"train_inputs {train.dtype} {list(train.shape[1:])}; they must be alike"
             )
         absent = (self.train_targets.bincount(minlength=self.classes) == 0).nonzero().flatten()
+        if absent.tolist() == [0] and not (self.test_targets == 0).any():
+            raise InputError(
+                f"{self.source}: labels run from 1 to {self.classes - 1}; they must count from 0"
+            )
         if len(absent):
             raise InputError(
                 f"{self.source}: no training sample of class {absent[0].item()} among "

@@ -109,5 +109,5 @@ def _lookup(what: str, name: str, table: dict):
     if isinstance(name, str) and name in table:
         return table[name]
     near = difflib.get_close_matches(str(name).lower(), table, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(table)}"
-    raise InputError(f"{what} {name!r} is unknown; {hint}")
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(f"{what} {name!r} is unknown; {hint}known: {', '.join(table)}")

@@ -28,9 +28,11 @@ def check(source: str, options: dict) -> None:
         if not isinstance(key, str) or not key.isidentifier() or keyword.iskeyword(key):
             raise InputError(f"{source}: option {key!r} cannot be a keyword; give it another name")
     try:
-        json.dumps(options, allow_nan=False)
+        again = json.loads(json.dumps(options, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(f"{source}: options must be plain values, as in YAML ({error})") from error
+    if again != options:
+        raise InputError(f"{source}: options {options!r} have keys that are no text; quote them")
 
 
 def prepare(source: str, options: dict) -> dict:

@@ -1,80 +1,104 @@
-"""Stage `check`: whether every run of a study can be made, before the first one is trained."""
+"""Stage `check`: whether every run of a study can be made, before one is trained."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from largebatch import networks, paths, plan, training
 from largebatch.errors import InputError
+from largebatch.seeding import torch_generator
 from largebatch.storage import read_json, write_json
-from largebatch.usercode import is_user
+from largebatch.training.evaluation import has_batch_norm
+from largebatch.usercode import is_user, told
 
 
 def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """Write {networks: {name: {parameters, input_shape, ...}}, bytes_of_weights}.
 
+    Networks whose data are not converted yet are left out: they are checked when theirs are.
+
     Args:
         spec: study, trials, epochs, batch_sizes {sb, lb}, networks {name: {dataset,
-            architecture}}, datasets (names), the sections that `plan` reads.
-        inputs: records, one of each data set, in the order of `datasets`.
-        outputs: checked.
+            architecture}}, subspace_dimension, the sections that `plan` reads.
+        inputs: none; the records of the data sets are found by their names.
+        outputs: checked; or nothing, then nothing is written.
 
     Raises:
         InputError: all problems, a line each: a network that does not fit its data, batch sizes
-            that the training set is too small for, too little disk.
+            that do not fit the training set, too little disk.
     """
-    records = [inputs["records"]] if isinstance(inputs["records"], str) else inputs["records"]
-    data = dict(zip(spec["datasets"], map(read_json, records), strict=True))
     found, problems = {}, []
     for name, entry in spec["networks"].items():
-        record = data[entry["dataset"]]
-        problems += _batch_sizes(spec, name, entry["dataset"], record["train_samples"])
+        path = Path(paths.data(entry["dataset"])) / "record.json"
+        if not path.exists():
+            continue
+        record = read_json(path)
         try:
-            found[name] = _network(entry["architecture"], record)
+            found[name] = _network(name, entry, record)
         except InputError as error:
-            shape = "x".join(map(str, record["input_shape"]))
+            problems.append(f"networks.{name}: {error}")
+        batch_norm = name in found and found[name]["batch_norm"]
+        problems += _samples(spec, name, entry["dataset"], record, batch_norm)
+        if name in found and spec["subspace_dimension"] > found[name]["parameters"]:
             problems.append(
-                f"networks.{name}: does not fit {entry['dataset']} (inputs {shape}, "
-                f"{record['classes']} classes): {error}"
+                f"sharpness.subspace.dimension: {spec['subspace_dimension']}; {name} has only "
+                f"{found[name]['parameters']} weights"
             )
-    if not problems:
+    if not problems and len(found) == len(spec["networks"]):
         problems += _disk(spec, found)
     if problems:
         raise InputError("the study cannot be run:\n" + "\n".join(problems))
-    total = sum(size for _, size in _weights(spec, found))
-    write_json(outputs["checked"], {"networks": found, "bytes_of_weights": total})
+    if outputs:
+        total = sum(size for r, size in _weights(spec, found))
+        write_json(outputs["checked"], {"networks": found, "bytes_of_weights": total})
 
 
-def _network(architecture: dict, record: dict) -> dict:
+def _network(name: str, entry: dict, record: dict) -> dict:
     """Build a network without memory for its weights (the user's: with) and try two samples."""
-    settings = networks.NetworkSettings(**architecture)
+    settings = networks.NetworkSettings(**entry["architecture"])
     shape, classes = tuple(record["input_shape"]), record["classes"]
-    with torch.device("cpu" if is_user(settings.family) else "meta"):
-        module = networks.build(settings, shape, classes)
-        try:
+    users = is_user(settings.family)
+    inputs = "x".join(map(str, shape))
+    fits = f"does not fit {entry['dataset']} (inputs {inputs}, {classes} classes)"
+    with torch.device("cpu" if users else "meta"):
+        module = networks.build(settings, shape, classes, torch_generator(0) if users else None)
+        try:  # in training mode, which building does not try
             outputs = module(torch.zeros(2, *shape))
-        except (RuntimeError, ValueError, IndexError) as error:
-            raise InputError(str(error).splitlines()[0]) from error
+        except Exception as error:  # of the user's own code, anything
+            raise InputError(f"{fits}: {told(error)}") from error
+    if not isinstance(outputs, torch.Tensor):
+        kind = type(outputs).__name__
+        raise InputError(f"in training it returns a {kind}; it must return scores (N, classes)")
     if tuple(outputs.shape) != (2, classes):
-        raise InputError(f"its output for 2 samples has shape {tuple(outputs.shape)}")
+        raise InputError(f"{fits}: its output for 2 samples has shape {tuple(outputs.shape)}")
     return {
         "architecture": networks.describe(settings),
         "input_shape": list(shape),
         "classes": classes,
         "parameters": networks.parameter_count(module),
         "bytes": sum(value.nbytes for value in module.state_dict().values()),
+        "batch_norm": has_batch_norm(module),
     }
 
 
-def _batch_sizes(spec: dict, network: str, dataset: str, samples: int):
-    """Yield what is wrong with the batch sizes for this many training samples."""
+def _samples(spec: dict, network: str, dataset: str, record: dict, batch_norm: bool) -> Iterator:
+    """Yield what is wrong with the batch sizes for this many samples."""
+    samples = record["train_samples"]
     sizes = {}
     for method, size in spec["batch_sizes"].items():
         try:
             sizes[method] = training.samples_per_batch(size, samples)
         except InputError as error:
             yield f"methods.{method}: for {network} on {dataset} ({samples} samples): {error}"
+        if batch_norm and sizes.get(method) == 1:
+            yield (
+                f"methods.{method}.batch_size: {size}; for {network} it comes to 1 of the "
+                f"{samples} training samples of {dataset}; batch normalization needs at least 2"
+            )
+    if batch_norm and min(samples, record["test_samples"]) < 2:
+        yield f"datasets.{dataset}: batch normalization needs at least 2 samples in each part"
     if len(sizes) == 2 and sizes["sb"] >= sizes["lb"]:
         yield (
             f"methods: for {network} sb comes to {sizes['sb']} and lb to {sizes['lb']} of the "
@@ -89,21 +113,23 @@ def _batch_sizes(spec: dict, network: str, dataset: str, samples: int):
                 )
 
 
-def _weights(spec: dict, found: dict):
+def _weights(spec: dict, found: dict) -> Iterator[tuple[plan.Run, int]]:
     """Yield (run, bytes of the weights that it writes, iterates included)."""
     for r in plan.runs(spec):
-        files = 1 if r.role == "warm" else 2
-        if plan.keeps_epochs(spec, r.network, r.method, r.trial):
-            files += spec["epochs"] + 1
-        yield r, files * found[r.network]["bytes"]
+        if r.network in found:
+            files = 1 if r.role == "warm" else 2
+            if plan.keeps_epochs(spec, r.network, r.method, r.trial):
+                files += spec["epochs"] + 1
+            yield r, files * found[r.network]["bytes"]
 
 
-def _disk(spec: dict, found: dict):
+def _disk(spec: dict, found: dict) -> Iterator[str]:
     missing = 0
     for r, size in _weights(spec, found):
         folder = paths.run(spec["study"], r.network, r.method, r.trial)
         missing += 0 if Path(folder, "final.safetensors").exists() else size
-    free = shutil.disk_usage(".").free
+    place = next(p for p in (Path("results", spec["study"]), Path("results"), Path()) if p.exists())
+    free = shutil.disk_usage(place).free
     if missing > free:
         yield (
             f"disk: the runs to come write up to {missing / 1e9:.1f} GB of weights below results/, "
