@@ -84,7 +84,10 @@ def call(what: str, name: str, keywords: dict) -> Any:
         inspect.signature(function).bind(**keywords)
     except TypeError as error:
         given = ", ".join(keywords)
-        raise InputError(f"{what} {name}: {error}; it is called with {given}") from error
+        raise InputError(
+            f"{what} {name}: {error}; it is called with {given}, and takes "
+            f"{inspect.signature(function)}"
+        ) from error
     except ValueError:  # written in C, without a signature: the call itself will tell
         pass
     try:

@@ -35,13 +35,14 @@ def on_the_same_data(frames: dict[str, pd.DataFrame], settings: dict) -> dict:
         frames: the tidy table networks is read.
         settings: paper_network and same_data_as_paper, what the study says.
     """
-    counts = frames["networks"].set_index("network")
-    counts = counts[["train_samples", "test_samples", "classes"]]
+    table = frames["networks"].set_index("network")
     same = {}
     for network, said in settings.get("same_data_as_paper", {}).items():
         paper = DATA.get(settings.get("paper_network", {}).get(network))
-        found = tuple(counts.loc[network]) if network in counts.index else None
-        same[network] = bool(said) and found == paper
+        same[network] = bool(said and paper and network in table.index)
+        if same[network]:
+            counts = table.loc[network, ["train_samples", "test_samples", "classes"]]
+            same[network] = tuple(counts) == paper
     return settings | {"same_data_as_paper": same}
 
 
