@@ -54,6 +54,15 @@ def write_csv(path: str | Path, frame) -> None:
     write_text(path, frame.to_csv(index=False, lineterminator="\n"))
 
 
+def write_rows(path: str | Path, rows: list[dict]) -> None:
+    """Write rows with the same keys as `write_csv` would, without the time that pandas takes."""
+    lines = [",".join(rows[0])]
+    for row in rows:
+        # NaN, the one value that is not itself, is an empty cell.
+        lines.append(",".join("" if cell != cell else str(cell) for cell in row.values()))
+    write_text(path, "\n".join(lines) + "\n")
+
+
 def write_tensors(path: str | Path, tensors: dict, metadata: dict[str, str] | None = None) -> None:
     """Write named tensors as safetensors. Equal tensors give equal bytes."""
     from safetensors.torch import save_file

@@ -1,10 +1,12 @@
 """Seeds, batches, files, plans and code lists: the small modules that all else stands on."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 
@@ -105,6 +107,14 @@ def test_provenance_names_code_software_machine_and_digests(tmp_path):
     assert record["wall_seconds"] >= 0
     assert record["peak_memory_mb"] > 1
     assert set(record["commit"]) == {"hash", "dirty"}
+
+
+def test_rows_are_written_as_pandas_writes_them(tmp_path):
+    values = [0.1, 1 / 3, 1e-17, 123456789.125, 1e22, 5e-324, math.inf, math.nan, 97.81]
+    rows = [{"epoch": k, "loss": v, "accuracy": -v} for k, v in enumerate(values)]
+    storage.write_rows(tmp_path / "rows.csv", rows)
+    storage.write_csv(tmp_path / "frame.csv", pd.DataFrame(rows))
+    assert (tmp_path / "rows.csv").read_text() == (tmp_path / "frame.csv").read_text()
 
 
 def study(**changes) -> dict:

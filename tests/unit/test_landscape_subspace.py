@@ -8,7 +8,9 @@ import torch
 
 from largebatch import sharpness
 from largebatch.landscape import subspace as module
-from largebatch.landscape.subspace import GivenSubspace, RandomSubspace
+from largebatch.landscape.metric import measure
+from largebatch.landscape.objective import FunctionObjective
+from largebatch.landscape.subspace import GivenSubspace, RandomSubspace, draw_seed, make_space
 from largebatch.seeding import torch_generator
 
 SIZES = [1, 7, 1024, 1025, 5000]
@@ -207,3 +209,24 @@ def test_sharpness_is_the_same_when_a_is_not_held(monkeypatch):
     regenerated = sharpness(f, x, subspace=10, max_evaluations=8)
     assert regenerated.value == held.value
     assert torch.equal(regenerated.displacement, held.displacement)
+
+
+def test_a_space_that_is_made_once_serves_several_searches():
+    x = torch.linspace(-1, 1, 3000)
+
+    def f(v):
+        return (v**2 * torch.linspace(0, 3, 3000)).sum()
+
+    def generator():
+        return torch.Generator().manual_seed(3)
+
+    objective = FunctionObjective(f)
+    space = make_space(4, x, draw_seed(generator()))
+    for epsilon in (1e-3, 5e-4):
+        once = measure(objective, x, epsilon, space, "best", 9, generator())
+        anew = measure(objective, x, epsilon, 4, "best", 9, generator())
+        assert once.value == anew.value
+        assert torch.equal(once.displacement, anew.displacement)
+    other = x + 0.1  # A+ x is not that of the x before
+    assert torch.equal(space.coordinates(other), make_space(space, other, 0).coordinates(other))
+    assert not torch.equal(space.coordinates(other), space.coordinates(x))

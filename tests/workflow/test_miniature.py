@@ -124,7 +124,7 @@ def test_where_the_data_lie_changes_nothing(clone):
 def test_a_job_that_dies_leaves_nothing_that_could_be_taken_for_done(clone):
     record = "results/miniature/runs/F1/sb/trial1/run.json"
     clone.edit(
-        "src/largebatch/stages/train.py", '    write_csv(outputs["history"]', "    1 / 0\n    #"
+        "src/largebatch/stages/train.py", '    write_rows(outputs["history"]', "    1 / 0\n    #"
     )
     done = clone.snakemake(record, check=False)
     assert done.returncode != 0
@@ -133,7 +133,7 @@ def test_a_job_that_dies_leaves_nothing_that_could_be_taken_for_done(clone):
         (clone.folder / record).parent.glob("*.safetensors")
     )
     clone.edit(
-        "src/largebatch/stages/train.py", "    1 / 0\n    #", '    write_csv(outputs["history"]'
+        "src/largebatch/stages/train.py", "    1 / 0\n    #", '    write_rows(outputs["history"]'
     )
     clone.snakemake(record)
 

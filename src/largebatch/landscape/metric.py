@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from largebatch.landscape import best_solver, paper_solver
 from largebatch.landscape.modules import ModuleObjective, flatten
 from largebatch.landscape.objective import Evaluator, FunctionObjective, Objective, check_vector
-from largebatch.landscape.subspace import draw_seed, make_space
+from largebatch.landscape.subspace import Subspace, draw_seed, make_space
 from largebatch.precision import double
 
 SOLVERS = ("best", "paper")
@@ -121,12 +121,12 @@ def measure(
     objective: Objective,
     x: Tensor,
     epsilon: float = 1e-3,
-    subspace: int | Tensor | None = None,
+    subspace: int | Tensor | Subspace | None = None,
     solver: str = "best",
     max_evaluations: int = 50,
     generator: torch.Generator | None = None,
 ) -> SharpnessResult:
-    """Return phi of an `Objective` at x; arguments as for `sharpness`."""
+    """Return phi of an `Objective` at x; arguments as for `sharpness`, or a made `subspace`."""
     if isinstance(epsilon, bool) or not isinstance(epsilon, Real):
         raise ValueError(f"epsilon: {epsilon!r}; it must be a number above 0")
     if not math.isfinite(epsilon) or epsilon <= 0:

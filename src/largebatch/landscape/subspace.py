@@ -38,6 +38,7 @@ class Subspace:
     def __init__(self, x: Tensor, dimension: int):
         self.size, self.dimension = x.numel(), dimension
         self.dtype, self.device = x.dtype, x.device
+        self._last: tuple[Tensor, Tensor] | None = None
 
     def rows(self, block: slice) -> Tensor:
         """Return A[block], in x's dtype and on its device."""
@@ -63,11 +64,16 @@ class Subspace:
         return total.to(gradient)
 
     def coordinates(self, x: Tensor) -> Tensor:
-        """Return A+ x = (A^T A)^-1 A^T x in float64, shape (p,).
+        """Return A+ x = (A^T A)^-1 A^T x in float64, shape (p,); computed once for the same x.
 
         Raises:
             ValueError: the columns of A are linearly dependent.
         """
+        if self._last is None or not torch.equal(self._last[0], x):
+            self._last = x, self._solve(x)
+        return self._last[1].clone()
+
+    def _solve(self, x: Tensor) -> Tensor:
         gram, moment = 0.0, 0.0
         for block, matrix in self.blocks():
             matrix = double(matrix)
@@ -133,11 +139,14 @@ def draw_seed(generator: torch.Generator) -> int:
     return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
 
 
-def make_space(subspace: int | Tensor | None, x: Tensor, seed: int) -> FullSpace | Subspace:
+def make_space(
+    subspace: int | Tensor | Subspace | None, x: Tensor, seed: int
+) -> FullSpace | Subspace:
     """Return A as asked for by the `subspace` argument of `sharpness`.
 
     Args:
-        subspace: None (A = I), a dimension 1..n (random columns from `seed`), or A itself.
+        subspace: None (A = I), a dimension 1..n (random columns from `seed`), A itself, or what an
+            earlier call returned (several searches in one subspace: A is drawn once).
         x: the point, shape (n,).
         seed: of the random columns.
 
@@ -147,6 +156,8 @@ def make_space(subspace: int | Tensor | None, x: Tensor, seed: int) -> FullSpace
     """
     if subspace is None:
         return FullSpace()
+    if isinstance(subspace, Subspace):
+        return subspace
     if isinstance(subspace, Tensor) and subspace.dim() > 0:
         return GivenSubspace(_check_matrix(subspace, x))
     wrong = f"subspace: {subspace!r}; None, an integer from 1 to {x.numel()}, or a tensor (n, p)"

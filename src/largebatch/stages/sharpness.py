@@ -6,6 +6,7 @@ from tqdm import tqdm
 from largebatch.data.arrays import Arrays, load
 from largebatch.landscape import metric
 from largebatch.landscape.modules import flatten
+from largebatch.landscape.subspace import Subspace, draw_seed, make_space
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
 from largebatch.stages import loading
@@ -35,13 +36,15 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     arrays = load(inputs["data"], device=device)
     f, x = at(spec, arrays, inputs["weights"])
     head["dimension"] = spec["dimension"] if spec["space"] == "subspace" else len(x)
+    rows: dict[float, list] = {epsilon: [] for epsilon in files}
+    for draw in range(spec["draws"] if spec["space"] == "subspace" else 1):
+        space = _space(spec, x, draw)
+        for epsilon in files:
+            these = spec | {"solvers": _solvers(spec, draw)}
+            rows[epsilon] += measure(these, f, x, epsilon, draw, space)
     for epsilon, path in files.items():
-        rows = [
-            row
-            for draw in range(spec["draws"] if spec["space"] == "subspace" else 1)
-            for row in measure(spec | {"solvers": _solvers(spec, draw)}, f, x, epsilon, draw)
-        ]
-        write_json(path, head | {"epsilon": epsilon, "status": "measured", "measurements": rows})
+        content = {"epsilon": epsilon, "status": "measured", "measurements": rows[epsilon]}
+        write_json(path, head | content)
 
 
 def at(spec: dict, arrays: Arrays, weights) -> tuple[loading.AtOnePoint, torch.Tensor]:
@@ -55,20 +58,24 @@ def at(spec: dict, arrays: Arrays, weights) -> tuple[loading.AtOnePoint, torch.T
     return loading.AtOnePoint(loading.objective(spec, arrays, network), x), x
 
 
-def measure(spec: dict, f, x: torch.Tensor, epsilon: float, draw: int = 0) -> list[dict]:
-    """Return one row a solver: sharpness, how it was reached, and whether `paper` stalled."""
-    use = "subspace" if spec["space"] == "subspace" else "solver"
-    seed = derive_seed(spec["seed"], spec["network"], "trial", spec["trial"], use, draw)
+def measure(
+    spec: dict, f, x: torch.Tensor, epsilon: float, draw: int = 0, space: Subspace | None = None
+) -> list[dict]:
+    """Return one row a solver: sharpness, how it was reached, and whether `paper` stalled.
+
+    `space` is that of the draw where it has been made already: drawing A takes as long as a search.
+    """
     rows = []
+    space = _space(spec, x, draw) if space is None else space
     for solver in spec["solvers"]:
         result = metric.measure(
             f,
             x,
             epsilon,
-            subspace=spec["dimension"] if spec["space"] == "subspace" else None,
+            subspace=space,
             solver=solver,
             max_evaluations=spec["max_evaluations"],
-            generator=torch_generator(seed),
+            generator=_generator(spec, draw),
         )
         rows.append(_row(result, draw))
         tqdm.write(
@@ -79,6 +86,19 @@ def measure(spec: dict, f, x: torch.Tensor, epsilon: float, draw: int = 0) -> li
     for row in rows:
         row["stalled"] = row["solver"] == "paper" and row["sharpness"] < STALLED * largest
     return rows
+
+
+def _generator(spec: dict, draw: int) -> torch.Generator:
+    use = "subspace" if spec["space"] == "subspace" else "solver"
+    seed = derive_seed(spec["seed"], spec["network"], "trial", spec["trial"], use, draw)
+    return torch_generator(seed)
+
+
+def _space(spec: dict, x: torch.Tensor, draw: int) -> Subspace | None:
+    """Return the random subspace of a draw; None is the full space."""
+    if spec["space"] != "subspace":
+        return None
+    return make_space(spec["dimension"], x, draw_seed(_generator(spec, draw)))
 
 
 def _solvers(spec: dict, draw: int) -> list[str]:

@@ -5,7 +5,6 @@ import math
 import sys
 from pathlib import Path
 
-import pandas as pd
 import torch
 from tqdm import tqdm
 
@@ -14,7 +13,7 @@ from largebatch.data.arrays import Arrays, load
 from largebatch.precision import double
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
-from largebatch.storage import read_tensors, write_csv, write_json, write_tensors
+from largebatch.storage import read_tensors, write_json, write_rows, write_tensors
 
 
 def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
@@ -73,7 +72,7 @@ def train_one(spec: dict, arrays: Arrays, outputs: dict, start: str | Path | Non
     if "start" in outputs:
         write_tensors(outputs["start"], first)
     write_tensors(outputs["final"], outcome.weights)
-    write_csv(outputs["history"], pd.DataFrame(outcome.history))
+    write_rows(outputs["history"], outcome.history)
     write_json(outputs["run"], _record(spec, arrays, network, settings, seeds, first, outcome))
 
 
