@@ -10,8 +10,6 @@ from matplotlib.lines import Line2D
 from largebatch.plots import panels, select, style
 
 TABLES = ("networks", "runs", "history", "sharpness")
-
-
 DENSE = 25  # from so many warm starts on, marks would hide the lines
 
 
@@ -82,11 +80,12 @@ def _accuracy(axis: Axes, table: pd.DataFrame, reference: tuple) -> None:
     axis.axhline(final, color=style.SB, linestyle=":", linewidth=1.3)
     _points(axis, table, "test_accuracy", pd.Series.mean)
     # SB iterates rise from chance in the first epochs: those may leave through the bottom.
-    solutions = table["test_accuracy"]
+    solutions, risen = table["test_accuracy"], by_epoch.iloc[len(by_epoch) // 5 :]
+    bottom = min(solutions.min(), risen.min(), final)
     top = max(solutions.max(), by_epoch.max(), final)
-    span = top - solutions.min()
+    span = top - bottom
     if pd.notna(span) and span > 0:
-        axis.set_ylim(solutions.min() - 0.35 * span, top + 0.1 * span)
+        axis.set_ylim(bottom - 0.1 * span, top + 0.1 * span)
     axis.set_ylabel("testing accuracy, %")
 
 
