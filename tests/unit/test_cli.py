@@ -317,6 +317,10 @@ I = ["interpolate", "a.safetensors", "b.safetensors", *LINEAR]  # noqa: E741
         ([*S, "--seed", "-1"], ["--seed", "at least 0"]),
         ([*S, "--draws", "2"], ["--draws", "--subspace"]),
         ([*I, "--points", "1"], ["--points", "at least 2"]),
+        (
+            [*I, "--batchnorm", "batch", "--evaluation-batch-size", "1"],
+            ["--evaluation-batch-size: 1", "at least 2"],
+        ),
         ([*I, "--from", "2"], ["--to", "2.0", "--from"]),
         ([*I, "--path", "round"], ["--path", "'round'", "curvilinear"]),
     ],

@@ -84,6 +84,9 @@ def check(options: argparse.Namespace) -> None:
             raise InputError(f"--points: {options.points}; a path has at least 2")
         if options.start >= options.stop:
             raise InputError(f"--to: {options.stop}; it must be above --from, {options.start}")
+    if options.batchnorm == "batch" and options.evaluation_batch_size < 2:
+        size = options.evaluation_batch_size
+        raise InputError(f"--evaluation-batch-size: {size}; batch statistics need at least 2")
     options.network_options = mapping("--network-options", options.network_options)
     options.data_options = mapping("--data-options", options.data_options)
     _check_network(options.network, options.network_options)

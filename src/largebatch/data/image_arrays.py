@@ -26,7 +26,7 @@ def convert(tree: Tree, options: dict, source: str) -> dict:
     names = [layout.files[k] for part in positions.values() for k in part]
     size = options["size"]
     size = (size, size) if isinstance(size, int) else size and tuple(size)
-    images = read_images(tree.read, names, options["channels"], size, f"{source}: {tree.name}")
+    images = read_images(tree.read, names, options["channels"], size, tree.name)
     labels, train = np.array(layout.labels, np.int64), len(positions["train"])
     return {
         "train_inputs": images[:train],

@@ -56,9 +56,9 @@ def open_tree(path: str | Path, key: str) -> Iterator[Tree]:
     """Give the tree of a folder or of a zip archive on disk; `key` names the option in errors."""
     place = Path(path).expanduser()
     if place.is_dir():
-        yield folder_tree(place)
+        yield folder_tree(place, f"{key}: {path}")
     elif place.is_file():
-        with zip_tree(place, str(place)) as tree:
+        with zip_tree(place, f"{key}: {path}") as tree:
             yield tree
     else:
         raise InputError(
@@ -67,8 +67,8 @@ def open_tree(path: str | Path, key: str) -> Iterator[Tree]:
         )
 
 
-def folder_tree(top: Path) -> Tree:
-    """Return the tree of a folder; links are followed."""
+def folder_tree(top: Path, name: str) -> Tree:
+    """Return the tree of a folder, called `name` in messages; links are followed."""
 
     def refuse(error):
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})")
@@ -87,7 +87,7 @@ def folder_tree(top: Path) -> Tree:
         except OSError as error:
             raise InputError(f"cannot be read ({error.strerror})") from error
 
-    return Tree(str(top), _sorted(files), folders, read)
+    return Tree(name, _sorted(files), folders, read)
 
 
 @contextmanager
