@@ -1,10 +1,16 @@
 """Torch, set up the same way in every stage."""
 
 import os
+from pathlib import Path
 
 from largebatch.errors import InputError
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+def has_nvidia_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU with its driver; asked without loading torch."""
+    return Path("/proc/driver/nvidia/gpus").exists()
 
 
 def set_up_torch(device: str = "auto", threads: int = 1):

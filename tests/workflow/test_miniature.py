@@ -56,7 +56,8 @@ def test_small_and_large_batches_share_their_start_and_their_subspaces(finished)
 
 def test_every_job_left_a_record_of_where_its_result_comes_from(finished):
     jobs = pd.read_csv(finished.folder / "results/miniature/gathered/provenance.csv")
-    assert set(jobs["stage"]) == {"data", "train", "sharpness", "trajectory", "interpolation"}
+    stages = {"data", "train", "train_warm", "sharpness", "trajectory", "interpolation"}
+    assert set(jobs["stage"]) == stages
     assert jobs["wall_seconds"].gt(0).all()
     assert jobs["version_torch"].nunique() == 1
 

@@ -9,6 +9,7 @@ from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError
 from largebatch.report.titles import TITLES
+from largebatch.runtime import has_nvidia_gpu
 from largebatch.study import check
 from largebatch.usercode import is_user
 from snakemake.exceptions import WorkflowError
@@ -40,8 +41,7 @@ shell.prefix(f"set -euo pipefail; export {' '.join(exports)}; ")
 
 
 # A GPU a job where there is one; `resources` of the profile says how many there are on this machine.
-LOCAL_GPU = os.path.exists("/proc/driver/nvidia/gpus")
-GPU = int(CONFIG["device"] == "cuda" or (CONFIG["device"] == "auto" and LOCAL_GPU))
+GPU = int(CONFIG["device"] == "cuda" or (CONFIG["device"] == "auto" and has_nvidia_gpu()))
 # Iterates are for the warm starts and Figure 6 only: gigabytes in the paper's study.
 ITERATES = directory if CONFIG["keep_iterates"] else lambda path: temp(directory(path))
 
