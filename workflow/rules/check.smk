@@ -11,10 +11,6 @@ import subprocess
 CHECK_SPEC = check_spec()
 
 
-def checked(wildcards):
-    return paths.checked(STUDY, wildcards.network, network(wildcards)["dataset"])
-
-
 rule check:
     input:
         record=ancient(f"{paths.data('{dataset}')}/record.json"),

@@ -91,6 +91,10 @@ def check_spec():
     )
 
 
+def checked(wildcards):
+    return paths.checked(STUDY, wildcards.network, network(wildcards)["dataset"])
+
+
 def sharpness_spec(wildcards, space, epsilons, solvers, **others):
     # The method is left out: SB and LB are measured in the same random subspaces. All of a study's
     # searches in the full space have the same budget, so that their results can be compared.
