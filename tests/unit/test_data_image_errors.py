@@ -102,7 +102,8 @@ def test_too_few_samples_for_every_class_are_refused(tmp_path):
 def test_what_is_no_zip_is_refused(tmp_path, content):
     path = tmp_path / "images.zip"
     path.write_bytes(content)
-    assert failure(path).startswith(f"{path}: cannot be read as a zip archive")
+    message = f"image-folder.path: {path}: cannot be read as a zip archive"
+    assert failure(path).startswith(message)
 
 
 def test_a_damaged_member_is_named(tmp_path):
