@@ -1,18 +1,18 @@
 """One training run: epochs of shuffled batches, an evaluation after each, a reason to stop."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from tqdm import tqdm
 
 from largebatch.batching import batch_slices
 from largebatch.errors import InputError
 from largebatch.training.evaluation import evaluate, has_batch_norm
-from largebatch.training.settings import TrainingSettings, make_optimizer, make_scheduler
+from largebatch.training.parts import Context, Facts, Parts, Progress, Remedy, assemble
+from largebatch.training.settings import TrainingSettings
 
 Samples = tuple[Tensor, Tensor]
 
@@ -23,11 +23,13 @@ class Outcome:
 
     Attributes:
         history: one row an epoch (0 is the start): epoch, train_loss, train_accuracy, test_loss,
-            test_accuracy; losses are mean cross entropies, accuracies percent.
+            test_accuracy (losses are mean cross entropies, accuracies percent), learning_rate and
+            batch_size of the epoch's last step (0 at the start).
         weights: the state of the network after the last epoch whose losses were finite.
         stop_reason: `epochs`, `patience` or `diverged`.
         message: in words, empty if nothing is to be said.
         steps: optimizer steps taken.
+        gradients: gradients of the loss of one sample that were computed.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -35,6 +37,7 @@ class Outcome:
     stop_reason: str = "epochs"
     message: str = ""
     steps: int = 0
+    gradients: int = 0
 
 
 def train(
@@ -46,6 +49,9 @@ def train(
     shuffle: torch.Generator,
     dropout_seed: int,
     on_epoch: Callable[[dict[str, float], nn.Module], None] | None = None,
+    remedies: Sequence[Remedy] = (),
+    small_batch_size: int | None = None,
+    generator: Callable[[str], torch.Generator] | None = None,
 ) -> Outcome:
     """Train `network` in place and return its history (paper, Section 2.1 and Appendix B).
 
@@ -53,17 +59,22 @@ def train(
     a single left-over sample joins the batch before it where batch normalization needs two.
 
     Args:
-        network: its weights are the starting point.
+        network: its weights are the starting point. Remedies may leave modules of theirs in it;
+            the outcome's weights have the names that it came with.
         training, testing: inputs (N, ...) and int64 targets (N,), on the network's device.
         settings: the regime; a batch size above N means full-batch steps.
         shuffle: a CPU generator for the order of the samples.
         dropout_seed: seeds the global generator inside a fork, which is all that dropout listens
             to; the caller's global generator is left as it was.
         on_epoch: called with each row of the history and the network in its state of that moment.
+        remedies: see `largebatch.training.remedies.make`; none is the paper's plain run.
+        small_batch_size: of the study's SB runs, which some remedies start from (default: the
+            run's own).
+        generator: purpose -> a generator on the network's device, for remedies that draw numbers.
 
     Raises:
-        InputError: a batch of one sample under batch normalization, or a starting point whose loss
-            is not finite.
+        InputError: a batch of one sample under batch normalization, a starting point whose loss is
+            not finite, or a remedy that does not fit.
     """
     inputs, targets = training
     smallest = 2 if has_batch_norm(network) else 1
@@ -72,66 +83,119 @@ def train(
             f"batch_size: {min(settings.batch_size, len(targets))}; batch normalization has no "
             "statistics of a single sample, so it must be at least 2"
         )
-    optimizer = make_optimizer(settings, [w for w in network.parameters() if w.requires_grad])
-    slices = batch_slices(len(targets), settings.batch_size, smallest)
-    scheduler = make_scheduler(settings, optimizer, len(slices))
-    outcome = Outcome()
+    run = _Run(network, training, testing, settings, on_epoch)
+    facts = _facts(network, training, settings, small_batch_size)
+    parts = assemble(remedies, Context(facts, network, targets, generator or _no_generator))
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(dropout_seed)
-        if not _record(outcome, 0, network, training, testing, settings, on_epoch):
+        if not run.record(0, parts, batch_size=0):
             raise InputError("start: the training loss of the starting point is not finite")
         for epoch in tqdm(range(1, settings.epochs + 1), unit="epoch", disable=None):
             order = torch.randperm(len(targets), generator=shuffle).to(inputs.device)
-            loss = _one_epoch(network, optimizer, scheduler, inputs, targets, order, slices)
-            outcome.steps += len(slices)
-            finite = math.isfinite(loss) and _record(
-                outcome, epoch, network, training, testing, settings, on_epoch
-            )
+            size = parts.batch_size(epoch)
+            losses = run.one_epoch(epoch, parts, order, batch_slices(len(targets), size, smallest))
+            parts.rate.after_epoch(losses)
+            parts.average.after_epoch(epoch, network)
+            finite = all(map(math.isfinite, losses)) and run.record(epoch, parts, size)
             if not finite:
-                outcome.stop_reason = "diverged"
-                outcome.message = f"the training loss is not finite at epoch {epoch}"
+                run.outcome.stop_reason = "diverged"
+                run.outcome.message = f"the training loss is not finite at epoch {epoch}"
                 break
-            if _patience_is_over(outcome.history, settings.patience):
-                outcome.stop_reason = "patience"
+            if _patience_is_over(run.outcome.history, settings.patience):
+                run.outcome.stop_reason = "patience"
                 break
-    return outcome
+    return run.outcome
 
 
-def _one_epoch(network, optimizer, scheduler, inputs, targets, order, slices) -> float:
-    """Take one step a slice and return the sum of the steps' losses (NaN and inf stay visible)."""
-    network.train()
-    total = torch.zeros((), device=inputs.device)
-    for part in slices:
-        chosen = order[part]
-        optimizer.zero_grad(set_to_none=True)
-        loss = functional.cross_entropy(network(inputs[chosen]), targets[chosen])
+class _Run:
+    """A run on its way: what its steps and evaluations share."""
+
+    def __init__(self, network, training, testing, settings, on_epoch):
+        self.network, self.training, self.testing = network, training, testing
+        self.settings, self.on_epoch = settings, on_epoch
+        self.names = list(network.state_dict())
+        self.outcome = Outcome()
+
+    def one_epoch(self, epoch: int, parts: Parts, order: Tensor, slices) -> list[float]:
+        """Take one step a slice and return the steps' losses (NaN and infinity stay visible)."""
+        inputs, targets = self.training
+        self.network.train()
+        if parts.renew is not None and parts.renew(epoch):
+            parts.optimizer.state.clear()
+        if parts.arrange is not None:
+            order = parts.arrange(order)
+        losses = []
+        for step, part in enumerate(slices):
+            chosen = order[part]
+            batch = inputs[chosen]
+            batch = batch if parts.augment is None else parts.augment(batch)
+            _set_rate(parts, Progress(epoch - 1, step, len(slices), self.settings.epochs), self)
+            parts.loss.before_step(self.network)
+            losses.append(
+                parts.update.step(
+                    lambda inputs, targets: self._gradient(parts, inputs, targets),
+                    *(batch, targets[chosen]),
+                )
+            )
+        self.outcome.steps += len(slices)
+        return torch.stack(losses).tolist()
+
+    def _gradient(self, parts: Parts, inputs: Tensor, targets: Tensor) -> Tensor:
+        parts.optimizer.zero_grad(set_to_none=True)
+        loss = parts.loss(self.network, inputs, targets)
         loss.backward()
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        total += loss.detach()
-    return total.item()
+        self.outcome.gradients += parts.loss.gradients * len(targets)
+        return loss.detach()
+
+    def record(self, epoch: int, parts: Parts, batch_size: int) -> bool:
+        """Append a row to the history and keep the weights; False if the loss is not finite."""
+        size = self.settings.evaluation_batch_size
+        with parts.average.applied(self.network):
+            train_loss, train_accuracy = evaluate(self.network, *self.training, size)
+            test_loss, test_accuracy = evaluate(self.network, *self.testing, size)
+            if not math.isfinite(train_loss):
+                return False
+            row = {
+                "epoch": epoch,
+                "train_loss": train_loss,
+                "train_accuracy": train_accuracy,
+                "test_loss": test_loss,
+                "test_accuracy": test_accuracy,
+                "learning_rate": parts.optimizer.param_groups[0]["lr"] if epoch else 0.0,
+                "batch_size": batch_size,
+            }
+            self.outcome.history.append(row)
+            state = self.network.state_dict()
+            self.outcome.weights = {name: state[name].detach().clone() for name in self.names}
+            if self.on_epoch is not None:
+                self.on_epoch(row, self.network)
+        return True
 
 
-def _record(outcome, epoch, network, training, testing, settings, on_epoch) -> bool:
-    """Append a row to the history and keep the weights; False if the loss is not finite."""
-    train_loss, train_accuracy = evaluate(network, *training, settings.evaluation_batch_size)
-    test_loss, test_accuracy = evaluate(network, *testing, settings.evaluation_batch_size)
-    if not math.isfinite(train_loss):
-        return False
-    row = {
-        "epoch": epoch,
-        "train_loss": train_loss,
-        "train_accuracy": train_accuracy,
-        "test_loss": test_loss,
-        "test_accuracy": test_accuracy,
-    }
-    outcome.history.append(row)
-    outcome.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
-    if on_epoch is not None:
-        on_epoch(row, network)
-    return True
+def _set_rate(parts: Parts, progress: Progress, run: _Run) -> None:
+    multiple = parts.rate.multiple(progress)
+    if multiple is not None:
+        for group in parts.optimizer.param_groups:
+            group["lr"] = run.settings.learning_rate * multiple
+
+
+def _facts(network, training: Samples, settings: TrainingSettings, small: int | None) -> Facts:
+    inputs, targets = training
+    low, high = inputs.aminmax()
+    return Facts(
+        samples=len(targets),
+        input_shape=tuple(inputs.shape[1:]),
+        input_range=(low.item(), high.item()),
+        class_counts=tuple(targets.bincount().tolist()),
+        small_batch_size=small or settings.batch_size,
+        settings=settings,
+        batch_norm=has_batch_norm(network),
+    )
+
+
+def _no_generator(purpose: str) -> torch.Generator:
+    raise InputError(f"generator: none was given; the remedy draws random numbers ({purpose})")
 
 
 def _patience_is_over(history: list[dict[str, float]], patience: int | None) -> bool:

@@ -97,16 +97,3 @@ def make_optimizer(settings: TrainingSettings, weights) -> torch.optim.Optimizer
     if settings.optimizer == "adagrad":
         return torch.optim.Adagrad(weights, **common)  # fused on the CPU alone
     return torch.optim.Adam(weights, fused=True, **common)
-
-
-def make_scheduler(
-    settings: TrainingSettings, optimizer: torch.optim.Optimizer, steps_per_epoch: int
-) -> torch.optim.lr_scheduler.LambdaLR | None:
-    """Return what sets the learning rate after each step; None where it is constant."""
-    if settings.schedule.is_constant:
-        return None
-
-    def multiple(step: int) -> float:
-        return settings.schedule.multiple(step, steps_per_epoch, settings.epochs)
-
-    return torch.optim.lr_scheduler.LambdaLR(optimizer, multiple)

@@ -1,0 +1,31 @@
+"""Every remedy by its name in a study file."""
+
+from largebatch.errors import InputError
+from largebatch.remedies import SLOTS, conflicts
+from largebatch.training.parts import Remedy
+
+REMEDIES: dict[str, type[Remedy]] = {}
+
+
+def make(entries: dict[str, dict]) -> list[Remedy]:
+    """Return the remedies in the order in which they are put into a run.
+
+    Args:
+        entries: name -> options.
+
+    Raises:
+        InputError: an unknown name or option, a value out of range, or two that do not go together.
+    """
+    for name in entries:
+        if name not in REMEDIES:
+            raise InputError(f"remedy: unknown {name!r}; one of {', '.join(REMEDIES)}")
+    for reason in conflicts(entries):
+        raise InputError(f"remedy: {reason}")
+    made = []
+    for name in SLOTS:
+        if name in entries:
+            try:
+                made.append(REMEDIES[name](**entries[name]))
+            except TypeError as error:
+                raise InputError(f"{name}: {error}") from error
+    return made
