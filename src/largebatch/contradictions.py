@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from largebatch import plan
 from largebatch.architectures import BATCHNORM, DEFAULT_DEPTH, PAPER_NETWORKS, options_of
+from largebatch.remedies import conflicts, remedies_of
 from largebatch.usercode import is_user
 
 SECTIONS = ("batch_sweep", "warm_start", "trajectory")
@@ -26,6 +27,7 @@ def contradictions(config: dict) -> Iterator[str]:
         momentum = training["momentum"]
         yield f"training.momentum: {momentum}; only sgd has it; leave it out or set optimizer: sgd"
     yield from _schedule(training)
+    yield from _remedies(config)
 
 
 def show(value) -> str:
@@ -118,6 +120,45 @@ def _options(name: str, network: dict, family: str) -> Iterator[str]:
         yield f"networks.{name}.dropout: {show(rates)}; vgg takes a list of three rates"
     if family == "shallow_convolutional" and isinstance(rates, list):
         yield f"networks.{name}.dropout: {show(rates)}; it must be one rate in [0, 1)"
+
+
+def _remedies(config: dict) -> Iterator[str]:
+    section, tuning = config["remedies"], config["tuning"]
+    for network in plan.chosen(config, "remedies"):
+        if network not in config["networks"]:
+            yield _unknown_name("remedies.networks", network, config["networks"])
+    if (section["trials"] or 0) > config["trials"]:
+        yield f"remedies.trials: {section['trials']}; the study has only {config['trials']} trials"
+    for name, arm in section["arms"].items():
+        yield from _arm(f"remedies.arms.{name}", arm, config["training"])
+    for other in ("batch_sweep", "warm_start"):
+        key = "batch_sizes" if other == "batch_sweep" else "epochs"
+        if tuning["factors"] and (config[other][key] or config[other].get("every")):
+            yield (
+                f"tuning.factors: {show(tuning['factors'])}; the runs of {other} have no learning "
+                "rate of their own to be tuned; leave one of the two out"
+            )
+
+
+def _arm(place: str, arm: dict, training: dict) -> Iterator[str]:
+    for reason in conflicts(remedies_of(arm)):
+        yield f"{place}: {reason}"
+    own = arm.get("training", {})
+    merged = training | own
+    if own.get("momentum") and merged["optimizer"] != "sgd":
+        yield f"{place}.training.momentum: {own['momentum']}; only sgd has it"
+    replaced = [name for name in ("lars", "lamb") if name in arm]
+    if replaced and "optimizer" in own:
+        yield f"{place}.training.optimizer: {own['optimizer']}; {replaced[0]} takes its place"
+    for name in ("decentralized", "conservative"):
+        wanted = "sgd" if name == "decentralized" else "adam"
+        if name in arm and merged["optimizer"] != wanted:
+            yield (
+                f"{place}.training.optimizer: {merged['optimizer']}; {name} is defined for {wanted}"
+            )
+    size = arm.get("batch_size")
+    if isinstance(size, float) and size > 1:
+        yield f"{place}.batch_size: {size}; a fraction lies in (0, 1], a count is whole"
 
 
 def _same_data(name: str, network: dict, dataset: dict) -> Iterator[str]:

@@ -34,6 +34,16 @@ def interpolation(study: str, network: str, path: str, trial: int | str) -> str:
     return f"results/{study}/interpolation/{network}/{path}/trial{trial}.csv"
 
 
+def remedy_path(study: str, network: str, method: str, trial: int | str) -> str:
+    """Table of losses and accuracies between SB's minimizer and that of a remedied LB run."""
+    return f"results/{study}/remedy_paths/{network}/{method}/trial{trial}.csv"
+
+
+def tuning(study: str, network: str, method: str) -> str:
+    """What was tried on a validation split to choose a method's learning rate."""
+    return f"results/{study}/tuning/{network}/{method}.json"
+
+
 def checked(study: str, network: str, dataset: str) -> str:
     """What was found before training: the size of every network, and of the weights on disk."""
     return f"results/{study}/checked/{network}.{dataset}.json"

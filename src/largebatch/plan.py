@@ -18,8 +18,9 @@ class Run:
     """One training run.
 
     Attributes:
-        method: `sb`, `lb`, `b{batch size}` or `warm{epoch of the SB run that it starts from}`.
-        role: `main`, `sweep` or `warm`: which exhibits it is for.
+        method: `sb`, `lb`, `b{batch size}`, `warm{epoch of the SB run that it starts from}` or the
+            name of a remedied arm.
+        role: `main`, `sweep`, `warm` or `remedy`: which exhibits it is for.
     """
 
     network: str
@@ -34,7 +35,7 @@ class Run:
 
 
 def chosen(config: dict, section: str) -> list[str]:
-    """Networks that take part in `batch_sweep`, `warm_start` or `trajectory`."""
+    """Networks that take part in `batch_sweep`, `warm_start`, `trajectory` or `remedies`."""
     networks = config[section]["networks"]
     return list(config["networks"]) if networks is None else networks
 
@@ -74,6 +75,39 @@ def runs(config: dict) -> Iterator[Run]:
         for trial in range(config["warm_start"]["trials"]):
             for epoch in config["warm_start"]["epochs"]:
                 yield Run(network, f"warm{epoch}", trial, "warm")
+    for network in chosen(config, "remedies"):
+        for trial in range(remedy_trials(config)):
+            for arm in config["remedies"]["arms"]:
+                yield Run(network, arm, trial, "remedy")
+
+
+def remedy_trials(config: dict) -> int:
+    """Trials of the remedied arms: all of them, or as many as `remedies: trials` says."""
+    return config["remedies"]["trials"] or config["trials"]
+
+
+def tuned(config: dict) -> Iterator[tuple[str, str]]:
+    """Yield (network, method) whose learning rate is chosen on a validation split.
+
+    AutoWU is left out: it finds its own.
+    """
+    if not config["tuning"]["factors"]:
+        return
+    arms = config["remedies"]["arms"]
+    for network in config["networks"]:
+        takes_part = network in chosen(config, "remedies")
+        for method in (*MAIN, *(arms if takes_part else ())):
+            if "autowu" not in arms.get(method, {}):
+                yield network, method
+
+
+def remedy_paths(config: dict) -> Iterator[Run]:
+    """Yield the runs to whose minimizers the loss is followed from SB's, a trial a network."""
+    for r in runs(config):
+        if r.role == "remedy" and r.trial == figure_trial(config, r.network) % remedy_trials(
+            config
+        ):
+            yield r
 
 
 def warm_groups(config: dict) -> list[list[str]]:
@@ -126,10 +160,11 @@ def headline(config: dict) -> float:
 
 def measurements(config: dict, run: Run) -> list[tuple[str, float]]:
     """Return (space, epsilon) of every sharpness measurement of a run's last iterate."""
-    if run.role != "main":
+    if run.role in ("sweep", "warm"):
         return [("full", headline(config))]
     epsilons = config["sharpness"]["epsilons"]
-    return [(space, epsilon) for space in ("full", "subspace") for epsilon in epsilons]
+    spaces = ("full", "subspace") if run.role == "main" else config["remedies"]["spaces"]
+    return [(space, epsilon) for space in spaces for epsilon in epsilons]
 
 
 def records(config: dict) -> Iterator[str]:
@@ -150,6 +185,11 @@ def records(config: dict) -> Iterator[str]:
     for network in config["networks"]:
         for trial in range(config["trials"]):
             yield f"results/{study}/interpolation/{network}/trial{trial}.provenance.json"
+    for r in remedy_paths(config):
+        path = paths.remedy_path(study, r.network, r.method, r.trial)
+        yield path.replace(".csv", ".provenance.json")
+    for network, method in tuned(config):
+        yield paths.tuning(study, network, method).replace(".json", ".provenance.json")
 
 
 def results(config: dict) -> Iterator[str]:
@@ -168,3 +208,7 @@ def results(config: dict) -> Iterator[str]:
         for path in PATHS:
             for trial in range(config["trials"]):
                 yield paths.interpolation(study, network, path, trial)
+    for r in remedy_paths(config):
+        yield paths.remedy_path(study, r.network, r.method, r.trial)
+    for network, method in tuned(config):
+        yield paths.tuning(study, network, method)

@@ -12,6 +12,11 @@ TABLES = (
     "failures",
     "paper",
 )
+if ARMS:
+    GATHERED += ("remedy_paths", "tuning")
+    TABLES += ("remedies", "tuning")
+# The table of remedies says how long each took; nothing else in a table may differ between runs.
+TIMES = ("provenance",) if ARMS else ()
 REPORTS = paths.report(STUDY)
 
 
@@ -27,18 +32,16 @@ rule gather:
     localrule: True
     params:
         spec=gather_spec(),
+        files=named(paths.gathered(STUDY, name) for name in (*GATHERED, "provenance")),
     message:
         "Gathering all results of the study {STUDY}"
     shell:
-        "python -m largebatch gather --spec {params.spec:q}"
-        " --out networks={output.networks:q} runs={output.runs:q} history={output.history:q}"
-        " sharpness={output.sharpness:q} interpolation={output.interpolation:q}"
-        " provenance={output.provenance:q} > {log:q} 2>&1"
+        "python -m largebatch gather --spec {params.spec:q} --out {params.files} > {log:q} 2>&1"
 
 
 rule tables:
     input:
-        **{name: paths.gathered(STUDY, name) for name in GATHERED},
+        **{name: paths.gathered(STUDY, name) for name in (*GATHERED, *TIMES)},
         code=code("stages.tables"),
         published=f"{PACKAGE}/analysis/paper_numbers.csv",
     output:
@@ -57,15 +60,14 @@ rule tables:
     localrule: True
     params:
         spec=json.dumps({"settings": settings()}),
+        tables=named(paths.gathered(STUDY, name) for name in (*GATHERED, *TIMES)),
         files=" ".join(
             f"{name}={REPORTS}/tables/{name}.csv {REPORTS}/tables/{name}.md" for name in TABLES
         ),
     message:
         "Making the tables of the study {STUDY}"
     shell:
-        "python -m largebatch tables --spec {params.spec:q}"
-        " --in networks={input.networks:q} runs={input.runs:q} history={input.history:q}"
-        " sharpness={input.sharpness:q} interpolation={input.interpolation:q}"
+        "python -m largebatch tables --spec {params.spec:q} --in {params.tables}"
         " --out {params.files} > {log:q} 2>&1"
 
 
@@ -99,3 +101,21 @@ rule claims:
         " --in networks={input.networks:q} runs={input.runs:q} history={input.history:q}"
         " sharpness={input.sharpness:q} interpolation={input.interpolation:q}"
         " --out csv={output.csv:q} markdown={output.markdown:q} > {log:q} 2>&1"
+
+
+# Decentralized SGD on linear regression, where its bias is known in closed form.
+rule decentralized_bias:
+    input:
+        code=code("stages.decentralized_bias"),
+    output:
+        decentralized_bias=paths.gathered(STUDY, "decentralized_bias"),
+    log:
+        f"logs/{STUDY}/decentralized_bias.log",
+    localrule: True
+    params:
+        spec=json.dumps({"seed": CONFIG["seed"]}),
+    message:
+        "Measuring the bias of decentralized SGD on linear regression"
+    shell:
+        "python -m largebatch decentralized_bias --spec {params.spec:q}"
+        " --out decentralized_bias={output.decentralized_bias:q} > {log:q} 2>&1"

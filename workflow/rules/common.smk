@@ -8,6 +8,7 @@ from largebatch import codefiles, paths, plan
 from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError
+from largebatch.remedies import remedies_of
 from largebatch.report.titles import TITLES
 from largebatch.runtime import has_nvidia_gpu
 from largebatch.study import check
@@ -30,6 +31,10 @@ PRIVATE = ("mirror", "downloads", "device", "keep_iterates")
 PUBLIC_CONFIG = {key: value for key, value in CONFIG.items() if key not in PRIVATE}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
 HEADLINE = plan.headline(CONFIG)
+ARMS = CONFIG["remedies"]["arms"]
+TUNED = set(plan.tuned(CONFIG))
+# Large-batch methods with remedies, as a wildcard's pattern; the last never matches.
+ARM = "|".join(map(re.escape, ARMS)) or "(?!)"
 # The Python that runs Snakemake also runs the jobs, whether or not its venv is activated. Where the
 # files of data sets lie is told by the environment: it does not change what is computed.
 EXPORTS = {"LARGEBATCH_DOWNLOADS": CONFIG["downloads"]}

@@ -26,3 +26,34 @@ rule interpolation:
         " --in data={input.data:q} sb={input.sb:q} lb={input.lb:q} runs={input.runs:q}"
         " --out linear={output.linear:q} curvilinear={output.curvilinear:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+rule remedy_path:
+    input:
+        sb=f"{paths.run(STUDY, '{network}', 'sb', '{trial}')}/final.safetensors",
+        lb=f"{paths.run(STUDY, '{network}', '{method}', '{trial}')}/final.safetensors",
+        runs=[f"{paths.run(STUDY, '{network}', m, '{trial}')}/run.json" for m in ("sb", "{method}")],
+        data=arrays,
+        code=network_code("stages.interpolation"),
+    output:
+        linear=paths.remedy_path(STUDY, "{network}", "{method}", "{trial}"),
+        provenance=paths.remedy_path(STUDY, "{network}", "{method}", "{trial}").replace(
+            ".csv", ".provenance.json"
+        ),
+    log:
+        f"logs/{STUDY}/remedy_paths/{{network}}/{{method}}/trial{{trial}}.log",
+    benchmark:
+        f"logs/{STUDY}/remedy_paths/{{network}}/{{method}}/trial{{trial}}.benchmark.tsv"
+    wildcard_constraints:
+        method=ARM,
+    threads: CONFIG["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        spec=interpolation_spec,
+    message:
+        "Interpolating between SB and {wildcards.method} of {wildcards.network}, trial {wildcards.trial}"
+    shell:
+        "python -m largebatch interpolation --spec {params.spec:q} --threads {threads}"
+        " --in data={input.data:q} sb={input.sb:q} lb={input.lb:q} runs={input.runs:q}"
+        " --out linear={output.linear:q} --provenance {output.provenance:q} > {log:q} 2>&1"

@@ -11,6 +11,15 @@ FIGURE_TABLES = {
     "figure7": ("networks", "runs", "interpolation"),
     "figure_c": ("networks", "runs", "history"),
 }
+if ARMS:
+    FIGURE_TABLES |= {
+        "figure_remedies_shares": ("networks", "runs", "sharpness"),
+        "figure_remedies": ("networks", "runs", "sharpness"),
+        "figure_remedies_paths": ("networks", "runs", "remedy_paths"),
+        "figure_rates": ("networks", "runs", "history"),
+    }
+if any("decentralized" in arm for arm in ARMS.values()):
+    FIGURE_TABLES |= {"figure_bias": ("decentralized_bias",)}
 
 
 for name, tables in FIGURE_TABLES.items():

@@ -18,7 +18,7 @@ rule sharpness:
     benchmark:
         f"{SHARPNESS_LOGS}/{{space}}.benchmark.tsv"
     wildcard_constraints:
-        method="sb|lb",
+        method=f"sb|lb|{ARM}",
         space="full|subspace",
     threads: CONFIG["threads"]
     resources:

@@ -6,6 +6,11 @@ def code(*modules):
     return [os.path.relpath(path) for path in codefiles.reachable(*modules)]
 
 
+def named(files):
+    """Gathered tables as words of a command line, `name=path`; both are made of safe characters."""
+    return " ".join(f"{os.path.splitext(os.path.basename(path))[0]}={path}" for path in files)
+
+
 def user_code(name):
     """The file behind `module:function`, if it lies below the working directory."""
     file = name.split(":")[0].replace(".", "/")
@@ -41,51 +46,88 @@ def data_spec(wildcards):
 
 
 def batch_size(method):
+    if method in ARMS:
+        return ARMS[method].get("batch_size", CONFIG["methods"]["lb"]["batch_size"])
     if method in CONFIG["methods"]:
         return CONFIG["methods"][method]["batch_size"]
     return int(method.removeprefix("b"))
 
 
-def training_spec(wildcards, batch_size, keep_epochs, **others):
-    training = {**CONFIG["training"], "evaluation_batch_size": CONFIG["evaluation_batch_size"]}
+def regime_of(method):
+    """The keywords of TrainingSettings for a method: a remedied arm may have some of its own."""
+    training = {**CONFIG["training"], **ARMS.get(method, {}).get("training", {})}
+    training["evaluation_batch_size"] = CONFIG["evaluation_batch_size"]
     if training["schedule"]["kind"] == "constant" and not training["schedule"]["warmup_epochs"]:
         del training["schedule"]  # so that a study without one is not trained again for its sake
-    return json.dumps(
-        {
-            "seed": CONFIG["seed"],
-            "network": wildcards.network,
-            **others,
-            "trial": int(wildcards.trial),
-            "architecture": architecture(network(wildcards)),
-            "batch_size": batch_size,
-            "training": training,
-            "keep_epochs": keep_epochs,
-            "device": CONFIG["device"],
-        }
-    )
+    return training
+
+
+def arm_spec(method):
+    """What `train` is told of a remedied arm, and of no other run."""
+    if method not in ARMS:
+        return {}
+    return {
+        "remedies": remedies_of(ARMS[method]),
+        "small_batch_size": CONFIG["methods"]["sb"]["batch_size"],
+        "budget": CONFIG["remedies"]["budget"],
+    }
+
+
+def training_spec(wildcards, kind, **others):
+    """What `train` and its like are told; `kind` is the method whose regime it is."""
+    return {
+        "seed": CONFIG["seed"],
+        "network": wildcards.network,
+        "architecture": architecture(network(wildcards)),
+        "batch_size": batch_size(kind),
+        "training": regime_of(kind),
+        "device": CONFIG["device"],
+        **arm_spec(kind),
+        **others,
+    }
 
 
 def train_spec(wildcards):
-    method = wildcards.method
-    kept = plan.keeps_epochs(CONFIG, wildcards.network, method, int(wildcards.trial))
-    return training_spec(wildcards, batch_size(method), kept, method=method)
+    method, trial = wildcards.method, int(wildcards.trial)
+    kept = plan.keeps_epochs(CONFIG, wildcards.network, method, trial)
+    return json.dumps(
+        training_spec(wildcards, method, method=method, trial=trial, keep_epochs=kept)
+    )
 
 
 def warm_spec(wildcards, methods):
-    return training_spec(wildcards, batch_size("lb"), False, methods=methods)
+    trial = int(wildcards.trial)
+    return json.dumps(
+        training_spec(wildcards, "lb", methods=methods, trial=trial, keep_epochs=False)
+    )
+
+
+def tune_spec(wildcards):
+    return json.dumps(
+        training_spec(wildcards, wildcards.method, method=wildcards.method, **CONFIG["tuning"])
+    )
+
+
+def tuned(wildcards):
+    """What was tuned for a run; nothing where the study tunes nothing, or not this method."""
+    pair = (wildcards.network, wildcards.method)
+    return [paths.tuning(STUDY, *pair)] if pair in TUNED else []
 
 
 def check_spec():
-    keys = ("study", "trials", "batch_sweep", "warm_start", "trajectory")
+    keys = ("study", "seed", "trials", "training", "batch_sweep", "warm_start", "trajectory")
     return json.dumps(
         {
-            **{key: CONFIG[key] for key in keys},
+            **{key: CONFIG[key] for key in (*keys, "remedies")},
             "networks": {
                 name: {"dataset": entry["dataset"], "architecture": architecture(entry)}
                 for name, entry in CONFIG["networks"].items()
             },
             "batch_sizes": {m: CONFIG["methods"][m]["batch_size"] for m in plan.MAIN},
-            "epochs": CONFIG["training"]["epochs"],
+            "arms": {
+                name: {"batch_size": batch_size(name), "training": regime_of(name)} | arm_spec(name)
+                for name in ARMS
+            },
             "subspace_dimension": CONFIG["sharpness"]["subspace"]["dimension"],
         }
     )
@@ -149,6 +191,7 @@ def pair(file):
 
 def gather_spec():
     keys = ("study", "seed", "trials", "networks", "batch_sweep", "warm_start", "trajectory")
+    keys += ("remedies", "tuning")
     return json.dumps({key: CONFIG[key] for key in keys} | {"sharpness": {"epsilons": EPSILONS}})
 
 
@@ -163,4 +206,14 @@ def settings():
         "same_data_as_paper": {
             name: entry["same_data_as_paper"] for name, entry in networks.items()
         },
+        **({"remedies": remedy_settings()} if ARMS else {}),
+    }
+
+
+def remedy_settings():
+    return {
+        "arms": {name: remedies_of(arm) for name, arm in ARMS.items()},
+        "training": {name: arm["training"] for name, arm in ARMS.items() if "training" in arm},
+        "budget": CONFIG["remedies"]["budget"],
+        "keskar": ["augmentation", "conservative", "adversarial", "stability"],
     }

@@ -7,6 +7,7 @@ SB_ITERATES = f"{paths.run(STUDY, '{network}', 'sb', '{trial}')}/epochs"
 rule train:
     input:
         data=arrays,
+        tuned=tuned,
         checked=ancient(checked),
         code=network_code("stages.train"),
     output:
@@ -21,7 +22,7 @@ rule train:
     benchmark:
         f"logs/{STUDY}/train/{{network}}/{{method}}/trial{{trial}}.benchmark.tsv"
     wildcard_constraints:
-        method=r"sb|lb|b\d+",
+        method=rf"sb|lb|b\d+|{ARM}",
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
@@ -31,9 +32,37 @@ rule train:
         "Training {wildcards.network} with {wildcards.method}, trial {wildcards.trial}"
     shell:
         "python -m largebatch train --spec {params.spec:q} --threads {threads}"
-        " --in data={input.data:q}"
+        " --in data={input.data:q} tuned={input.tuned:q}"
         " --out start={output.start:q} final={output.final:q} history={output.history:q}"
         " run={output.run:q} epochs={output.epochs:q}"
+        " --provenance {output.provenance:q} > {log:q} 2>&1"
+
+
+# The learning rate of a method by a grid on a validation split, before any of its runs.
+rule tune:
+    input:
+        data=arrays,
+        checked=ancient(checked),
+        code=network_code("stages.tune"),
+    output:
+        tuned=paths.tuning(STUDY, "{network}", "{method}"),
+        provenance=paths.tuning(STUDY, "{network}", "{method}").replace(".json", ".provenance.json"),
+    log:
+        f"logs/{STUDY}/tune/{{network}}/{{method}}.log",
+    benchmark:
+        f"logs/{STUDY}/tune/{{network}}/{{method}}.benchmark.tsv"
+    wildcard_constraints:
+        method=f"sb|lb|{ARM}",
+    threads: CONFIG["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        spec=tune_spec,
+    message:
+        "Choosing the learning rate of {wildcards.method} for {wildcards.network}"
+    shell:
+        "python -m largebatch tune --spec {params.spec:q} --threads {threads}"
+        " --in data={input.data:q} --out tuned={output.tuned:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 

@@ -132,6 +132,7 @@ def _record(arrays: Arrays) -> dict:
         "options": arrays.options,
         "scale": "1/255" if arrays.train_inputs.dtype == torch.uint8 else "1",
         "input_shape": list(arrays.train_inputs.shape[1:]),
+        "input_range": _range(arrays.train_inputs),
         "classes": arrays.classes,
         **names,
         "train_samples": len(arrays.train_inputs),
@@ -140,6 +141,12 @@ def _record(arrays: Arrays) -> dict:
         "test_class_counts": counts["test"],
         "sha256": {name: _digest(getattr(arrays, name)) for name in _TENSORS},
     }
+
+
+def _range(inputs: torch.Tensor) -> list[float]:
+    """Return the smallest and largest value of the inputs as training gets them."""
+    low, high = (value.item() for value in inputs.aminmax())
+    return [low / 255, high / 255] if inputs.dtype == torch.uint8 else [low, high]
 
 
 def _digest(tensor: torch.Tensor) -> str:

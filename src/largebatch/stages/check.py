@@ -1,5 +1,6 @@
 """Stage `check`: whether every run of a study can be made, before one is trained."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ import torch
 from largebatch import networks, paths, plan, training
 from largebatch.errors import InputError
 from largebatch.seeding import torch_generator
+from largebatch.stages.train import regime, small_batch_size
 from largebatch.storage import read_json, write_json
 from largebatch.training.evaluation import has_batch_norm
+from largebatch.training.remedies import make
 from largebatch.usercode import is_user, told
 
 
@@ -20,14 +23,15 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     Networks whose data are not converted yet are left out: they are checked when theirs are.
 
     Args:
-        spec: study, trials, epochs, batch_sizes {sb, lb}, networks {name: {dataset,
-            architecture}}, subspace_dimension, the sections that `plan` reads.
+        spec: study, trials, training, batch_sizes {sb, lb}, networks {name: {dataset,
+            architecture}}, subspace_dimension, arms {name: spec of `train` for a remedied run},
+            the sections that `plan` reads.
         inputs: none; the records of the data sets are found by their names.
         outputs: checked; or nothing, then nothing is written.
 
     Raises:
         InputError: all problems, a line each: a network that does not fit its data, batch sizes
-            that do not fit the training set, too little disk.
+            or remedies that do not fit the training set, too little disk.
     """
     found, problems = {}, []
     for name, entry in spec["networks"].items():
@@ -41,6 +45,8 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
             problems.append(f"networks.{name}: {error}")
         batch_norm = name in found and found[name]["batch_norm"]
         problems += _samples(spec, name, entry["dataset"], record, batch_norm)
+        if name in plan.chosen(spec, "remedies"):
+            problems += _remedies(spec, name, record, batch_norm)
         if name in found and spec["subspace_dimension"] > found[name]["parameters"]:
             problems.append(
                 f"sharpness.subspace.dimension: {spec['subspace_dimension']}; {name} has only "
@@ -113,13 +119,39 @@ def _samples(spec: dict, network: str, dataset: str, record: dict, batch_norm: b
                 )
 
 
+def _remedies(spec: dict, network: str, record: dict, batch_norm: bool) -> Iterator[str]:
+    """Yield what of the remedied arms does not fit the data of a network, or the run."""
+    samples = record["train_samples"]
+    for name, arm in spec["arms"].items():
+        try:
+            remedies = make(arm["remedies"])
+            settings = regime(arm, samples, remedies)
+            small = small_batch_size(arm, samples)
+        except InputError as error:
+            yield f"remedies.arms.{name}.{error}"
+            continue
+        facts = training.Facts(
+            samples=samples,
+            input_shape=tuple(record["input_shape"]),
+            # Data that were converted by an earlier version have no range; they are converted anew.
+            input_range=tuple(record.get("input_range", (-math.inf, math.inf))),
+            class_counts=tuple(record["train_class_counts"]),
+            small_batch_size=small,
+            settings=settings,
+            batch_norm=batch_norm,
+        )
+        for remedy in remedies:
+            for problem in remedy.problems(facts):
+                yield f"remedies.arms.{name}.{problem} (for {network})"
+
+
 def _weights(spec: dict, found: dict) -> Iterator[tuple[plan.Run, int]]:
     """Yield (run, bytes of the weights that it writes, iterates included)."""
     for r in plan.runs(spec):
         if r.network in found:
             files = 1 if r.role == "warm" else 2
             if plan.keeps_epochs(spec, r.network, r.method, r.trial):
-                files += spec["epochs"] + 1
+                files += spec["training"]["epochs"] + 1
             yield r, files * found[r.network]["bytes"]
 
 

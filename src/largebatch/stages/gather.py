@@ -6,7 +6,7 @@ from largebatch import paths, plan
 from largebatch.storage import read_json, write_csv
 
 RUN_COLUMNS = [
-    *("batch_size", "status", "stop_reason", "message", "epochs", "steps"),
+    *("batch_size", "status", "stop_reason", "message", "epochs", "steps", "gradients"),
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy", "distance"),
 ]
 NETWORK_COLUMNS = ["classes", "train_samples", "test_samples", "parameters"]
@@ -15,10 +15,20 @@ SHARPNESS_COLUMNS = [
     *("sharpness", "base", "maximum", "evaluations", "iterations", "at_bound", "stalled"),
     "message",
 ]
+PATH_COLUMNS = [
+    *("network", "method", "trial"),
+    *("alpha", "train_loss", "train_accuracy", "test_loss", "test_accuracy"),
+]
+TUNING_COLUMNS = [
+    *("network", "method", "factor", "trial", "train_accuracy", "validation_accuracy"),
+    *("validation_loss", "status", "chosen"),
+]
 
 
 def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """Write networks, runs, history, sharpness, interpolation (a row an observation), provenance.
+
+    A study with remedied arms has remedy_paths and tuning beside these.
 
     Files are found by their paths, which follow from the study's plan: thousands of them would not
     fit on a command line.
@@ -38,6 +48,11 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         "interpolation": pd.concat(list(_interpolation(spec))),
         "provenance": pd.DataFrame([_provenance(path) for path in plan.records(spec)]),
     }
+    if "remedy_paths" in outputs:
+        tables["remedy_paths"] = pd.concat(
+            [pd.DataFrame(columns=PATH_COLUMNS), *_remedy_paths(spec)]
+        )
+        tables["tuning"] = pd.DataFrame(list(_tuning(spec)), columns=TUNING_COLUMNS)
     for name, table in tables.items():
         write_csv(outputs[name], table)
 
@@ -65,7 +80,7 @@ def _networks(spec: dict, records: dict) -> pd.DataFrame:
 def _run_row(r: plan.Run, record: dict) -> dict:
     head = {"network": r.network, "method": r.method, "trial": r.trial, "role": r.role}
     row = head | {column: record[column] for column in RUN_COLUMNS}
-    return row | {"warm_epochs": r.warm_epochs}
+    return row | {"warm_epochs": r.warm_epochs, "tuned_rate_factor": record["rate_factor"]}
 
 
 def _labelled(r: plan.Run, table: pd.DataFrame) -> pd.DataFrame:
@@ -102,6 +117,20 @@ def _interpolation(spec: dict):
                 ):
                     table.insert(position, column, value)
                 yield table
+
+
+def _remedy_paths(spec: dict):
+    for r in plan.remedy_paths(spec):
+        path = paths.remedy_path(spec["study"], r.network, r.method, r.trial)
+        yield _labelled(r, pd.read_csv(path))
+
+
+def _tuning(spec: dict):
+    for network, method in plan.tuned(spec):
+        content = read_json(paths.tuning(spec["study"], network, method))
+        for row in content["rows"]:
+            chosen = row["factor"] == content["factor"]
+            yield {"network": network, "method": method} | row | {"chosen": chosen}
 
 
 def _provenance(path: str) -> dict:

@@ -21,18 +21,19 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
 
     Args:
         spec: architecture, evaluation_batch_size, device, points, from, to.
-        inputs: data, sb, lb (weights), runs (their records).
-        outputs: linear, curvilinear.
+        inputs: data, sb, lb (weights at alpha = 0 and 1), runs (their records).
+        outputs: linear, curvilinear, or one of them.
     """
+    wanted = [path for path in PATHS if path in outputs]
     if not loading.completed(inputs["runs"]):
-        for path in PATHS:
+        for path in wanted:
             write_csv(outputs[path], pd.DataFrame(columns=COLUMNS))
         return
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
     ends = [loading.load_network(spec, arrays, inputs[method]) for method in ("sb", "lb")]
     f = loading.objective(spec, arrays, ends[0], loading.statistics_between(spec, ends))
-    for path in PATHS:
+    for path in wanted:
         write_csv(outputs[path], along(spec, f, arrays, ends, path))
 
 

@@ -1,0 +1,96 @@
+"""Stage `tune`: choose the learning rate of a method on a validation split, never the test set."""
+
+import dataclasses
+
+import torch
+
+from largebatch.data.arrays import Arrays, load
+from largebatch.runtime import set_up_torch
+from largebatch.seeding import derive_seed, torch_generator
+from largebatch.stages.train import fit
+from largebatch.storage import write_json
+
+
+def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
+    """Write {factor, learning_rate, rows}: a row a factor and trial, with what it reached.
+
+    The factor with the highest mean accuracy on the validation split is chosen; of equal ones that
+    with the lowest loss there. Factors of which a run failed come last.
+
+    Args:
+        spec: as for `train` without trial, with factors (of the learning rate), validation (share
+            of the training set) and trials.
+        inputs: data (arrays).
+        outputs: tuned.
+    """
+    device = set_up_torch(spec["device"], threads)
+    arrays = load(inputs["data"], device=device)
+    rows = []
+    for trial in range(spec["trials"]):
+        # The split and the start are the trial's: all methods and factors share them.
+        seed = derive_seed(spec["seed"], "validation", trial)
+        parts = split(arrays, spec["validation"], torch_generator(seed))
+        for factor in spec["factors"]:
+            print(f"learning rate x {factor}, trial {trial}:", flush=True)
+            rows.append(
+                {"factor": factor, "trial": trial} | _reached(spec, arrays, parts, trial, factor)
+            )
+    factor = choose(rows)
+    rate = spec["training"]["learning_rate"] * factor
+    write_json(outputs["tuned"], {"factor": factor, "learning_rate": rate, "rows": rows})
+
+
+def split(arrays: Arrays, share: float, generator: torch.Generator) -> Arrays:
+    """Return the data with a part of the training set, drawn by class, in place of the test set.
+
+    Args:
+        arrays: the data.
+        share: of each class's training samples, in (0, 1); at least one sample of it stays.
+        generator: on the CPU.
+    """
+    held = []
+    targets = arrays.train_targets.cpu()
+    for label in range(arrays.classes):
+        members = (targets == label).nonzero().flatten()
+        count = min(len(members) - 1, max(1, round(share * len(members))))
+        held.append(members[torch.randperm(len(members), generator=generator)[:count]])
+    is_held = torch.zeros(len(targets), dtype=torch.bool)
+    is_held[torch.cat(held)] = True
+    is_held = is_held.to(arrays.train_targets.device)
+    return dataclasses.replace(
+        arrays,
+        train_inputs=arrays.train_inputs[~is_held],
+        train_targets=arrays.train_targets[~is_held],
+        test_inputs=arrays.train_inputs[is_held],
+        test_targets=arrays.train_targets[is_held],
+    )
+
+
+def choose(rows: list[dict]) -> float:
+    """Return the factor that did best, see `run`."""
+
+    def merit(factor: float) -> tuple:
+        mine = [row for row in rows if row["factor"] == factor]
+        if any(row["status"] != "completed" for row in mine):
+            return (False, 0.0, 0.0, -factor)
+        accuracy = sum(row["validation_accuracy"] for row in mine)
+        return (True, accuracy, -sum(row["validation_loss"] for row in mine), -factor)
+
+    return max(dict.fromkeys(row["factor"] for row in rows), key=merit)
+
+
+def _reached(spec: dict, arrays: Arrays, parts: Arrays, trial: int, factor: float) -> dict:
+    rate = spec["training"]["learning_rate"] * factor
+    training = spec["training"] | {"learning_rate": rate}
+    # The batch has as many samples as in the runs to come: a fraction is one of the whole set.
+    outcome = fit(
+        spec | {"training": training, "trial": f"tuning{trial}"}, parts, len(arrays.train_targets)
+    ).outcome
+    last = outcome.history[-1]
+    failed = outcome.stop_reason == "diverged"
+    return {
+        "status": outcome.stop_reason if failed else "completed",
+        "train_accuracy": last["train_accuracy"],
+        "validation_accuracy": last["test_accuracy"],
+        "validation_loss": last["test_loss"],
+    }
