@@ -20,7 +20,9 @@ PARAMETERS = (192 * 5 + 5) + 2 * 5 + (5 * 4 + 4)
 
 def spec(**changes) -> dict:
     return {
-        **{"study": "s", "trials": 2, "epochs": 3, "subspace_dimension": 10},
+        **{"study": "s", "trials": 2, "subspace_dimension": 10, "arms": {}},
+        "training": {"epochs": 3},
+        "remedies": {"networks": None, "trials": None, "arms": {}},
         "batch_sizes": {"sb": 8, "lb": 0.5},
         "networks": {"F": {"dataset": "d", "architecture": SMALL}},
         "batch_sweep": {"networks": None, "batch_sizes": [16], "trials": 1},

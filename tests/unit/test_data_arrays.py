@@ -104,6 +104,7 @@ def test_the_record_describes_the_file(tmp_path):
         "source": "toy",
         "options": {"train_samples": None, "seed": 3},
         "scale": "1/255",
+        "input_range": [0.0, 155 / 255],
         "input_shape": [1, 2, 4],
         "classes": 3,
         "train_samples": 4,

@@ -58,6 +58,7 @@ def make_content(**changes) -> dict:
         "figures": figures,
         "tables": tables,
         "failures": pd.DataFrame(columns=["network", "method", "trial", "message"]),
+        "remedies": "",
         "settings_yaml": "seed: 0\n",
         "provenance": {"Code": [("commit", "abc123"), ("uncommitted changes", False)]},
     }

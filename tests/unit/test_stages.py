@@ -52,6 +52,8 @@ CONFIG = {
         "every": None,
     },
     "trajectory": {"networks": None, "epochs": [0, 3, 9], "trials": 2},
+    "remedies": {"networks": None, "trials": None, "spaces": ["full"], "arms": {}},
+    "tuning": {"factors": []},
 }
 SETTINGS = {
     **{"study": "tiny", "title": "Tiny", "epsilons": [0.001], "subspace_dimension": 2},

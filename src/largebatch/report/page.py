@@ -14,12 +14,16 @@ import largebatch
 
 KEYS = (
     *("study", "title", "headline", "claims", "figures", "tables", "failures"),
-    *("settings_yaml", "provenance"),
+    *("remedies", "settings_yaml", "provenance"),
 )
 ALL_NETWORKS = "all networks"
 BADGES = {"yes": "✓", "no": "✗", "undecided": "?", "not measured": "–"}
 # These exhibits stand in sections of their own; all others follow in the order given.
 SKETCH, GLANCE, CONVERGENCE, PAPER = "figure1", "figure_gap", "convergence", "paper"
+REMEDIES = (
+    *("figure_remedies_shares", "figure_remedies", "figure_remedies_paths", "figure_rates"),
+    *("figure_bias", "remedies", "tuning"),
+)
 
 
 def render(content: dict[str, Any]) -> str:
@@ -35,6 +39,7 @@ def render(content: dict[str, Any]) -> str:
             (titles by name are in `TITLES`);
             `failures`: DataFrame of runs that diverged or could not start (network, method, trial,
             message), maybe empty;
+            `remedies`: what came of the remedied arms in a few plain sentences, empty without any;
             `settings_yaml`: the study's configuration as text;
             `provenance`: {section: list of (key, value)}.
 
@@ -62,6 +67,9 @@ def render(content: dict[str, Any]) -> str:
         badges=BADGES,
         sketch=figures.pop(SKETCH, None),
         glance=figures.pop(GLANCE, None),
+        remedies=_sentences(content["remedies"]),
+        remedy_figures=[figures.pop(name) for name in REMEDIES if name in figures],
+        remedy_tables=[tables.pop(name) for name in REMEDIES if name in tables],
         figures=list(figures.values()),
         convergence=tables.pop(CONVERGENCE, None),
         paper=tables.pop(PAPER, None),

@@ -53,6 +53,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
             for name, table in tables.items()
         ],
         "failures": failures,
+        "remedies": analysis.remedies_headline(tables["remedies"]) if "remedies" in tables else "",
         "settings_yaml": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
         "provenance": provenance(frames.read(inputs, ["provenance"])["provenance"]),
     }
