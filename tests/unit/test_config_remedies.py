@@ -1,4 +1,4 @@
-"""Wrong remedies and tunings are refused before anything runs, and what is planned for right ones."""
+"""Wrong remedies and tunings are refused before anything runs; what is planned for right ones."""
 
 from pathlib import Path
 
