@@ -3,10 +3,12 @@
 from largebatch.errors import InputError
 from largebatch.remedies import SLOTS, conflicts
 from largebatch.training.parts import Remedy
+from largebatch.training.remedies.adversarial import Adversarial
 from largebatch.training.remedies.augmentation import Augmentation
 from largebatch.training.remedies.stability import Stability
 
 REMEDIES: dict[str, type[Remedy]] = {
+    "adversarial": Adversarial,
     "augmentation": Augmentation,
     "stability": Stability,
 }
