@@ -5,11 +5,13 @@ from largebatch.remedies import SLOTS, conflicts
 from largebatch.training.parts import Remedy
 from largebatch.training.remedies.adversarial import Adversarial
 from largebatch.training.remedies.augmentation import Augmentation
+from largebatch.training.remedies.conadv import ConAdv
 from largebatch.training.remedies.stability import Stability
 
 REMEDIES: dict[str, type[Remedy]] = {
     "adversarial": Adversarial,
     "augmentation": Augmentation,
+    "conadv": ConAdv,
     "stability": Stability,
 }
 
