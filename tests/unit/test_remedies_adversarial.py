@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from remedied import linear, network, problems, same, samples, trained
+from attacked import linear, network, problems, same, samples, trained
 from torch.nn import functional
 
 from largebatch.errors import InputError
@@ -147,9 +147,11 @@ def test_in_a_run_values_stay_in_the_range_of_the_training_data():
         ({"epsilon": -0.1}, r"epsilon: -0.1; it must be finite and at least 0"),
         ({"epsilon": "0.1"}, r"epsilon: '0.1'; it must be"),
         ({"share": 1.5}, r"share: 1.5; it must be in \[0, 1\]"),
-        ({"range": [1, 0]}, r"range: \[1, 0\]; it must be null or two numbers \[low, high\]"),
+        ({"range": [1, 0]}, r"range: \[1, 0\]; it must be null or two finite numbers"),
         ({"range": [0, 0.5, 1]}, r"range: \[0, 0.5, 1\]; it must be"),
         ({"range": 1}, r"range: 1; it must be"),
+        ({"range": [0, float("inf")]}, r"range: \[0, inf\]; it must be"),
+        ({"epsilon": float("nan")}, r"epsilon: nan; it must be"),
     ],
 )
 @pytest.mark.parametrize("name", ["adversarial", "conadv"])

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from remedied import facts, generator, network, problems, same, samples, trained
+from attacked import facts, generator, network, problems, same, samples, trained
 
 from largebatch.errors import InputError
 from largebatch.training.remedies import make
@@ -171,7 +171,7 @@ def test_switched_off_it_asks_for_no_random_numbers():
         ({"flip": 1}, r"augmentation.flip: 1; it must be true, false or null"),
         ({"rotation": -1}, r"augmentation.rotation: -1; it must be null or degrees in \[0, 180\]"),
         ({"rotation": 181}, r"augmentation.rotation: 181"),
-        ({"translation": 0.6}, r"augmentation.translation: 0.6; it must be in \[0, 0.5\]"),
+        ({"translation": 1}, r"augmentation.translation: 1; it must be in \[0, 1\)"),
         ({"translation": float("nan")}, r"augmentation.translation: nan"),
         ({"translation": True}, r"augmentation.translation: True"),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from remedied import linear, network, same, samples, trained
+from attacked import linear, network, same, samples, trained
 from torch.nn import functional
 
 from largebatch.errors import InputError

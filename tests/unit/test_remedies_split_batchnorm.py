@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from remedied import linear, network, samples
+from attacked import linear, network, samples
 from torch import nn
 
 from largebatch.training.remedies.split_batchnorm import outputs_by_twins, split, twins

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from remedied import generator, linear, network, problems, same, samples, trained
+from attacked import generator, linear, network, problems, same, samples, trained
 from torch.nn import functional
 
 from largebatch.errors import InputError

@@ -1,5 +1,6 @@
 """Adversarial samples by the sign of the gradient, and the options that control them."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from largebatch.training.parts import Facts, Remedy
-from largebatch.training.remedies.options import is_number, require
+from largebatch.training.remedies.checks import check_option, is_number
 
 ROUNDING = 1e-6  # of the data's range: a bound that was copied from a printed one is no mistake
 
@@ -29,14 +30,15 @@ class AttackRemedy(Remedy):
 
     def __post_init__(self):
         epsilon, share, bounds = self.epsilon, self.share, self.range
-        key = f"{self.name}.epsilon"
-        require(key, epsilon, is_number(epsilon, 0), "finite and at least 0")
-        require(f"{self.name}.share", share, is_number(share, 0, 1), "in [0, 1]")
+        right = is_number(epsilon) and 0 <= epsilon < math.inf
+        check_option(f"{self.name}.epsilon", epsilon, right, "finite and at least 0")
+        right = is_number(share) and 0 <= share <= 1
+        check_option(f"{self.name}.share", share, right, "in [0, 1]")
         if bounds is not None:
-            pair = isinstance(bounds, list | tuple) and len(bounds) == 2
-            right = pair and all(is_number(bound) for bound in bounds) and bounds[0] < bounds[1]
-            key = f"{self.name}.range"
-            require(key, bounds, right, "null or two numbers [low, high], low < high")
+            right = isinstance(bounds, list | tuple) and len(bounds) == 2
+            right = right and all(map(is_number, bounds)) and -math.inf < bounds[0] < bounds[1]
+            what = "null or two finite numbers [low, high], low < high"
+            check_option(f"{self.name}.range", bounds, right and bounds[1] < math.inf, what)
 
     @property
     def active(self) -> bool:

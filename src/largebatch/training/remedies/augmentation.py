@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from largebatch.training.parts import Context, Facts, Parts, Remedy
-from largebatch.training.remedies.options import is_number, require
+from largebatch.training.remedies.checks import check_option, is_number
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Augmentation(Remedy):
             no for signals. Wrong for data whose mirror image is of another class, as for digits.
         rotation: largest angle, degrees in [0, 180]; None: 10 for images (Appendix E), 0 for
             signals. Bilinear, about the centre; beyond the border the nearest cell's value.
-        translation: largest shift as a fraction of the size along each axis, in [0, 0.5]; 0.2 is
+        translation: largest shift as a fraction of the size along each axis, in [0, 1); 0.2 is
             Appendix E's. Rounded down to whole cells, so that shifts need no interpolation; cells
             that nothing moves to repeat the nearest one.
     """
@@ -36,19 +36,13 @@ class Augmentation(Remedy):
     translation: float = 0.2
 
     def __post_init__(self):
-        require(
-            *("augmentation.flip", self.flip, self.flip is None or isinstance(self.flip, bool)),
-            "true, false or null",
-        )
-        require(
-            *("augmentation.rotation", self.rotation),
-            self.rotation is None or is_number(self.rotation, 0, 180),
-            "null or degrees in [0, 180]",
-        )
-        require(
-            *("augmentation.translation", self.translation, is_number(self.translation, 0, 0.5)),
-            "in [0, 0.5]",
-        )
+        flip, rotation, translation = self.flip, self.rotation, self.translation
+        right = flip is None or isinstance(flip, bool)
+        check_option("augmentation.flip", flip, right, "true, false or null")
+        right = rotation is None or (is_number(rotation) and 0 <= rotation <= 180)
+        check_option("augmentation.rotation", rotation, right, "null or degrees in [0, 180]")
+        right = is_number(translation) and 0 <= translation < 1
+        check_option("augmentation.translation", translation, right, "in [0, 1)")
 
     def problems(self, facts: Facts) -> Iterator[str]:
         shape = facts.input_shape

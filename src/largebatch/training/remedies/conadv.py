@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from largebatch.training.parts import Context, Facts, Parts
 from largebatch.training.remedies.adversarial import AdversarialLoss
 from largebatch.training.remedies.attack import AttackRemedy
-from largebatch.training.remedies.options import require
+from largebatch.training.remedies.checks import check_option
 from largebatch.training.remedies.split_batchnorm import outputs_by_twins, split
 
 
@@ -44,11 +44,11 @@ class ConAdv(AttackRemedy):
     def __post_init__(self):
         super().__post_init__()
         # With no clean samples the clean batch normalization would never learn.
-        require("conadv.share", self.share, self.share < 1, "in [0, 1)")
+        check_option("conadv.share", self.share, self.share < 1, "in [0, 1)")
         count = isinstance(self.staleness, int) and not isinstance(self.staleness, bool)
-        require("conadv.staleness", self.staleness, count and self.staleness in (0, 1), "0 or 1")
+        check_option("conadv.staleness", self.staleness, count and self.staleness in (0, 1), "0 or 1")
         chosen = self.split_batchnorm
-        require("conadv.split_batchnorm", chosen, isinstance(chosen, bool), "true or false")
+        check_option("conadv.split_batchnorm", chosen, isinstance(chosen, bool), "true or false")
 
     @property
     def gradients(self) -> int:

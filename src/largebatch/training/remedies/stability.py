@@ -1,5 +1,6 @@
 """Stability training: noisy copies are to be classified alike (Keskar et al., Appendix E)."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ from torch.nn import functional
 
 from largebatch.training.parts import Context, Facts, Loss, Parts, Remedy, same_masks
 from largebatch.training.remedies.exchange import buffers_kept
-from largebatch.training.remedies.options import is_number, require
+from largebatch.training.remedies.checks import check_option, is_number
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Stability(Remedy):
     def __post_init__(self):
         for option in ("sigma", "weight"):
             value = getattr(self, option)
-            require(f"stability.{option}", value, is_number(value, 0), "finite and at least 0")
+            right = is_number(value) and 0 <= value < math.inf
+            check_option(f"stability.{option}", value, right, "finite and at least 0")
 
     @property
     def active(self) -> bool:
