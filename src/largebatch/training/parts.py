@@ -71,12 +71,15 @@ class Context:
         network: as it is trained, on its device; remedies may have prepared it.
         targets: the training set's, int64 (N,).
         generator: purpose -> a generator of its own, on the network's device.
+        inputs: the training set's, (N, ...), for what is recomputed over it; None where none are
+            at hand.
     """
 
     facts: Facts
     network: nn.Module
     targets: Tensor
     generator: Callable[[str], torch.Generator]
+    inputs: Tensor | None = None
 
 
 class Loss:
