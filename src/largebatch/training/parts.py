@@ -203,12 +203,14 @@ def same_masks(network: nn.Module) -> Iterator[Callable[[], None]]:
     """
     device = next(network.parameters()).device
     state = torch.get_rng_state()
-    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    # Dropout draws from the network's device, each of which has a generator of its own.
+    module = None if device.type == "cpu" else torch.get_device_module(device)
+    on_device = None if module is None else module.get_rng_state(device)
 
     def again() -> None:
         torch.set_rng_state(state)
-        if on_device is not None:
-            torch.cuda.set_rng_state(on_device, device)
+        if module is not None:
+            module.set_rng_state(on_device, device)
 
     yield again
 
