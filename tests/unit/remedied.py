@@ -50,3 +50,45 @@ def final(remedies, running: bool = False, **settings):
 def facts(batch_norm: bool = True, small: int = 4, **settings) -> Facts:
     settings = TrainingSettings(**{"batch_size": 6, "epochs": 8} | settings)
     return Facts(26, (4,), (-1.0, 1.0), (9, 9, 8), small, settings, batch_norm)
+
+
+def quadratic(weights: nn.Parameter, matrix, vector):
+    """Return the gradient function of 1/2 w A w - b w, which counts its calls in a list."""
+    points = []
+
+    def gradient(inputs, targets):
+        points.append(weights.detach().clone())
+        weights.grad = matrix @ weights.detach() - vector
+        return weights.detach() @ (matrix @ weights.detach() / 2 - vector)
+
+    return gradient, points
+
+
+def problem():
+    """Return a positive definite matrix (4, 4), a vector and a starting point (4,)."""
+    generator = torch.Generator().manual_seed(8)
+    root = torch.randn(4, 4, generator=generator, dtype=torch.float64)
+    vector, start = torch.randn(2, 4, generator=generator, dtype=torch.float64)
+    return root @ root.T + torch.eye(4, dtype=torch.float64), vector, start
+
+
+class Masks(nn.Module):
+    """Records what dropout lets through in each training pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = []
+
+    def forward(self, inputs):
+        if self.training:
+            self.seen.append(inputs.detach() != 0)
+        return inputs
+
+    @classmethod
+    def of(cls, remedies) -> list[torch.Tensor]:
+        """Return the masks of a run of two epochs, five steps each, in the order of its passes."""
+        module, probe = network(), cls()
+        module[7] = nn.Sigmoid()  # nothing is zero before dropout
+        module.insert(9, probe)
+        run(module, remedies, epochs=2)
+        return probe.seen

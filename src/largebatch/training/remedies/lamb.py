@@ -21,8 +21,9 @@ class Lamb(Remedy):
 
     The factor is 1 where w or u is zero, and it has no bounds (the paper's phi is the identity).
     Vectors (biases, normalization) take steps of ADAM, without weight decay, as usual. It is not
-    pytorch_optimizer's LAMB, which follows an earlier version of the paper: no bias correction,
-    ||w|| cut at 10, epsilon in the factor's denominator too.
+    pytorch_optimizer's LAMB (4.1), whose steps are others: the second moment is not corrected, the
+    first one's correction stands outside the factor, so that the first step is ten times
+    r ||w|| long, and ||w|| is cut at 10.
 
     Attributes:
         beta1, beta2: decay of the moments, in [0, 1). Defaults 0.9 and 0.999 (You et al.).

@@ -1,18 +1,17 @@
-"""SAM and conservative training: closed forms, limits, and dropout masks reused."""
+"""SAM and ASAM: closed forms, limits, scale invariance, and both passes of one function."""
 
 import math
 from dataclasses import dataclass
 
 import pytest
 import torch
-from remedied import facts, final, network, run, samples
+from remedied import Masks, final, network, problem, quadratic, run, samples
 from torch import nn
 from torch.nn import functional
 
 from largebatch.errors import InputError
 from largebatch.training.parts import Remedy
 from largebatch.training.remedies import make
-from largebatch.training.remedies.conservative import ProximalUpdate
 from largebatch.training.remedies.passes import kept_buffers
 from largebatch.training.remedies.sam import ETA, SharpnessAwareUpdate, ascend
 
@@ -30,29 +29,17 @@ class Radius(Remedy):
         )
 
 
-@dataclass(frozen=True)
-class Proximal(Remedy):
-    """Conservative training's passes with an optimizer of one's own."""
-
-    steps: int
-
-    def install(self, parts, context):
-        parts.update = ProximalUpdate(parts.optimizer, context.network, 0.0, self.steps, False)
-
-
-PLAIN = [
-    ({"sam": {"rho": 0}}, {}),
-    ([Radius(0.0)], {}),
-    ([Radius(0.0, adaptive=True)], {}),
-    ({"conservative": {"penalty": 0.0, "steps": 1, "moments": "keep"}}, {}),
-    ({"conservative": {"penalty": 9.0, "steps": 1, "moments": "keep"}}, {}),
-    ([Radius(0.0)], {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1}),
-    ([Radius(0.0)], {"optimizer": "adagrad", "schedule": {"kind": "cosine"}}),
-]
-
-
 @pytest.mark.parametrize("running", [False, True])
-@pytest.mark.parametrize(("remedies", "settings"), PLAIN)
+@pytest.mark.parametrize(
+    ("remedies", "settings"),
+    [
+        ({"sam": {"rho": 0}}, {}),
+        ([Radius(0.0)], {}),
+        ([Radius(0.0, adaptive=True)], {}),
+        ([Radius(0.0)], {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.1}),
+        ([Radius(0.0)], {"optimizer": "adagrad", "schedule": {"kind": "cosine"}}),
+    ],
+)
 def test_switched_off_is_the_plain_run_bit_for_bit(remedies, settings, running):
     plain, expected = final((), running, **settings)
     found, outcome = final(remedies, running, **settings)
@@ -62,7 +49,7 @@ def test_switched_off_is_the_plain_run_bit_for_bit(remedies, settings, running):
 
 @pytest.mark.parametrize(
     ("remedies", "factor"),
-    [({"sam": {}}, 2), ({"sam": {"rho": 0}}, 1), ({"conservative": {"steps": 4}}, 4)],
+    [({"sam": {}}, 2), ({"sam": {"rho": 0}}, 1)],
 )
 def test_gradients_are_counted_and_the_weights_differ(remedies, factor):
     plain, expected = final(())
@@ -70,25 +57,6 @@ def test_gradients_are_counted_and_the_weights_differ(remedies, factor):
     assert outcome.gradients == factor * expected.gradients == factor * 3 * 26
     assert outcome.steps == expected.steps
     assert torch.equal(found, plain) == (factor == 1)
-
-
-def quadratic(weights: nn.Parameter, matrix, vector):
-    """Return the gradient function of 1/2 w A w - b w, which counts its calls in a list."""
-    points = []
-
-    def gradient(inputs, targets):
-        points.append(weights.detach().clone())
-        weights.grad = matrix @ weights.detach() - vector
-        return weights.detach() @ (matrix @ weights.detach() / 2 - vector)
-
-    return gradient, points
-
-
-def problem():
-    generator = torch.Generator().manual_seed(8)
-    root = torch.randn(4, 4, generator=generator, dtype=torch.float64)
-    vector, start = torch.randn(2, 4, generator=generator, dtype=torch.float64)
-    return root @ root.T + torch.eye(4, dtype=torch.float64), vector, start
 
 
 @pytest.mark.parametrize("adaptive", [False, True])
@@ -171,46 +139,22 @@ def test_sam_leaves_frozen_and_unused_weights_and_works_with_the_others():
     assert not torch.equal(module[9].weight, last)
 
 
-class Probe(nn.Module):
-    """Records what dropout lets through in each training pass."""
-
-    def __init__(self):
-        super().__init__()
-        self.seen = []
-
-    def forward(self, inputs):
-        if self.training:
-            self.seen.append(inputs.detach() != 0)
-        return inputs
-
-
-@pytest.mark.parametrize(
-    ("remedy", "passes"), [(Radius(0.05), 2), (Proximal(3), 3)], ids=["sam", "conservative"]
-)
-def test_all_passes_of_a_step_have_the_masks_of_the_plain_run(remedy, passes):
-    def masks(remedies):
-        module, probe = network(), Probe()
-        module[7] = nn.Sigmoid()  # nothing is zero before dropout
-        module.insert(9, probe)
-        run(module, remedies, epochs=2)
-        return probe.seen
-
-    plain, found = masks(()), masks([remedy])
-    assert len(found) == passes * len(plain) == passes * 2 * 5
+def test_both_passes_of_a_step_have_the_masks_of_the_plain_run():
+    plain, found = Masks.of(()), Masks.of([Radius(0.05)])
+    assert len(found) == 2 * len(plain) == 2 * 2 * 5
     assert not torch.equal(plain[0], plain[1])
     for step, mask in enumerate(plain):
-        assert all(torch.equal(mask, m) for m in found[passes * step : passes * (step + 1)])
+        assert all(torch.equal(mask, m) for m in found[2 * step : 2 * (step + 1)])
 
 
-@pytest.mark.parametrize("remedies", [[Radius(0.5)], [Proximal(3)]], ids=["sam", "conservative"])
-def test_running_statistics_count_a_batch_once_at_the_weights_before_the_step(remedies):
-    rows = {}
-    for name, chosen in (("plain", ()), ("remedied", remedies)):
+def test_running_statistics_count_a_batch_once_at_the_weights_before_the_step():
+    kept = {}
+    for name, remedies in (("plain", ()), ("remedied", [Radius(0.5)])):
         module = network(running=True)
-        run(module, chosen, batch_size=100, epochs=1)
-        rows[name] = module[2].running_mean.clone(), module[6].running_var.clone()
+        run(module, remedies, batch_size=100, epochs=1)
+        kept[name] = module[2].running_mean.clone(), module[6].running_var.clone()
         assert module[2].num_batches_tracked == 1
-    for one, other in zip(rows["plain"], rows["remedied"], strict=True):
+    for one, other in zip(kept["plain"], kept["remedied"], strict=True):
         assert torch.equal(one, other)
 
 
@@ -226,60 +170,11 @@ def test_buffers_come_back_whether_changed_in_place_or_replaced():
     assert torch.equal(second, torch.zeros(2))
 
 
-@pytest.mark.parametrize("penalty", [0.0, 0.5, 20.0])
-def test_a_long_inner_solve_reaches_the_proximal_point(penalty):
-    matrix, vector, start = problem()
-    weights = nn.Parameter(start.clone())
-    gradient, points = quadratic(weights, matrix, vector)
-    optimizer = torch.optim.Adam([weights], lr=0.01)
-    update = ProximalUpdate(optimizer, nn.ParameterList([weights]), penalty, 3000, True)
-    update.step(gradient, None, None)
-    exact = torch.linalg.solve(
-        matrix + penalty * torch.eye(4, dtype=torch.float64), vector + penalty * start
-    )
-    assert len(points) == 3000
-    torch.testing.assert_close(weights.detach(), exact, rtol=0, atol=1e-6)
-
-
-@pytest.mark.parametrize("reset", [True, False])
-def test_moments_are_reset_or_kept_from_batch_to_batch(reset):
-    matrix, vector, start = problem()
-    weights, reference = nn.Parameter(start.clone()), start.clone()
-    gradient, _ = quadratic(weights, matrix, vector)
-    optimizer = torch.optim.Adam([weights], lr=0.01)
-    update = ProximalUpdate(optimizer, nn.ParameterList([weights]), 0.7, 3, reset)
-    m = v = torch.zeros(4, dtype=torch.float64)
-    t = 0
-    for _ in range(4):
-        update.step(gradient, None, None)
-        origin = reference
-        if reset:
-            m, v, t = 0 * m, 0 * v, 0
-        for _ in range(3):
-            t += 1
-            slope = matrix @ reference - vector + 0.7 * (reference - origin)
-            m, v = 0.9 * m + 0.1 * slope, 0.999 * v + 0.001 * slope**2
-            step = (m / (1 - 0.9**t)) / ((v / (1 - 0.999**t)).sqrt() + 1e-8)
-            reference = reference - 0.01 * step
-    torch.testing.assert_close(weights.detach(), reference, rtol=0, atol=1e-12)
-
-
-def test_conservative_training_needs_adam():
-    with pytest.raises(InputError, match=r"conservative: the optimizer is sgd; .*must be adam"):
-        final({"conservative": {}}, optimizer="sgd")
-    (remedy,) = make({"conservative": {}})
-    assert list(remedy.problems(facts())) == []
-
-
 @pytest.mark.parametrize(
     ("name", "option", "value", "right"),
     [
         *(("sam", "rho", bad, "finite and at least 0") for bad in (-0.1, math.inf, math.nan, "x")),
         ("sam", "adaptive", 1, "true or false"),
-        ("conservative", "penalty", -1e-3, "finite and at least 0"),
-        ("conservative", "penalty", True, "finite and at least 0"),
-        *(("conservative", "steps", bad, "an integer of at least 1") for bad in (0, 1.5, True)),
-        ("conservative", "moments", "forget", "reset or keep"),
     ],
 )
 def test_options_out_of_range_are_refused(name, option, value, right):
