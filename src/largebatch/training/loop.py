@@ -85,7 +85,8 @@ def train(
         )
     run = _Run(network, training, testing, settings, on_epoch)
     facts = _facts(network, training, settings, small_batch_size)
-    parts = assemble(remedies, Context(facts, network, targets, generator or _no_generator))
+    context = Context(facts, network, targets, generator or _no_generator, inputs)
+    parts = assemble(remedies, context)
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(dropout_seed)

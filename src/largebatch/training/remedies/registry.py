@@ -3,8 +3,21 @@
 from largebatch.errors import InputError
 from largebatch.remedies import SLOTS, conflicts
 from largebatch.training.parts import Remedy
+from largebatch.training.remedies.averaging import Averaging
+from largebatch.training.remedies.conservative import Conservative
+from largebatch.training.remedies.ghost_batchnorm import GhostBatchNormalization
+from largebatch.training.remedies.lamb import Lamb
+from largebatch.training.remedies.lars import Lars
+from largebatch.training.remedies.sam import SharpnessAware
 
-REMEDIES: dict[str, type[Remedy]] = {}
+REMEDIES: dict[str, type[Remedy]] = {
+    "averaging": Averaging,
+    "conservative": Conservative,
+    "ghost_batchnorm": GhostBatchNormalization,
+    "lamb": Lamb,
+    "lars": Lars,
+    "sam": SharpnessAware,
+}
 
 
 def make(entries: dict[str, dict]) -> list[Remedy]:
