@@ -47,6 +47,10 @@ class Conservative(Remedy):
         right = moments in ("reset", "keep")
         check_option("conservative.moments", moments, right, "reset or keep")
 
+    @property
+    def gradients(self) -> int:
+        return self.steps
+
     def problems(self, facts: Facts) -> Iterator[str]:
         optimizer = facts.settings.optimizer
         if optimizer != "adam":

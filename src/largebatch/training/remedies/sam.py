@@ -42,6 +42,10 @@ class SharpnessAware(Remedy):
         check_option("sam.rho", rho, right, "finite and at least 0")
         check_option("sam.adaptive", adaptive, isinstance(adaptive, bool), "true or false")
 
+    @property
+    def gradients(self) -> int:
+        return 2 if self.rho > 0 else 1
+
     def install(self, parts: Parts, context: Context) -> None:
         if self.rho > 0:
             parts.update = SharpnessAwareUpdate(
