@@ -10,6 +10,10 @@ TITLES = {
     "figure6": "Figure 6: sharpness while the training loss falls",
     "figure7": "Figure 7: loss and accuracy on an arc from SB to LB",
     "figure_c": "Appendix C: when large batches save time",
+    "figure_remedies_shares": "Remedies at a glance: shares of the gap closed",
+    "figure_remedies": "Remedies: accuracy and sharpness, run by run",
+    "figure_remedies_paths": "Remedies: loss and accuracy on the line from SB to remedied LB",
+    "figure_rates": "Remedies: learning rates by epoch",
     "table1": "Table 1: networks and data",
     "table2": "Table 2: training and testing accuracy",
     "table3": "Table 3: sharpness in the full space",
@@ -19,5 +23,7 @@ TITLES = {
     "claims": "The ten claims",
     "convergence": "The end of training",
     "paper": "This study and the published values",
+    "remedies": "Remedies: what they close and what they cost",
+    "tuning": "Remedies: how learning rates were chosen",
     "failures": "Failed runs",
 }
