@@ -3,8 +3,11 @@
 from largebatch.errors import InputError
 from largebatch.remedies import SLOTS, conflicts
 from largebatch.training.parts import Remedy
+from largebatch.training.remedies.decentralized import Decentralized
 
-REMEDIES: dict[str, type[Remedy]] = {}
+REMEDIES: dict[str, type[Remedy]] = {
+    "decentralized": Decentralized,
+}
 
 
 def make(entries: dict[str, dict]) -> list[Remedy]:
