@@ -119,8 +119,9 @@ def settled_error(
         if step % CHECK_EVERY:
             continue
         error = problem.squared_error(x)
-        settled = (error - before).abs() <= 1e-9 * error + 1e-20
-        if (settled | ~error.isfinite()).all() or step >= most:
+        finite = error.isfinite()
+        settled = finite & ((error - before).abs() <= 1e-9 * error + 1e-20)
+        if (settled | ~finite).all() or step >= most:
             return error.where(settled, torch.nan)
         before = error
 

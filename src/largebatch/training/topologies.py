@@ -77,9 +77,7 @@ def own_matrix(rows: list[list[float]], workers: int, key: str) -> Tensor:
         raise InputError(f"{key}: {found}; {workers} workers need {workers} rows of {workers}")
     matrix = torch.tensor(rows, dtype=torch.float64)
     for i, j in ((~((matrix >= 0) & (matrix <= 1))).nonzero()).tolist():
-        raise InputError(
-            f"{key}: row {i + 1}, column {j + 1} is {rows[i][j]}; it must be in [0, 1]"
-        )
+        raise InputError(f"{key}: row {i + 1}, column {j + 1}: {rows[i][j]}; it must be in [0, 1]")
     for i, j in ((matrix - matrix.T).abs() > TOLERANCE).nonzero().tolist():
         raise InputError(
             f"{key}: row {i + 1}, column {j + 1} is {rows[i][j]}, row {j + 1}, column {i + 1} is "
