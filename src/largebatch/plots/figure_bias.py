@@ -43,7 +43,7 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
             for topology in shown:
                 _curve(axis, ratios(frame, gamma, algorithm, topology), colour, topology)
         axis.plot(1, 1, "o", color=style.LOSS, ms=8, zorder=5)
-        axis.set_title(f"step size γ = {gamma:g}")
+        axis.set_title(f"step size γ = {_size(gamma)}")
         axis.set_xlabel("momentum β")
     _scales(axes, np.sort(frame["beta"].unique()), frame["ratio"].max())
     axes[0].set_ylabel("squared bias, relative to DSGD's")
@@ -70,6 +70,14 @@ def _scales(axes: list[Axes], betas: np.ndarray, largest: float) -> None:
         axis.set_xticks(x, [f"{beta:g}" for beta in betas])
         axis.minorticks_off()
         axis.tick_params(labelleft=axis is axes[0] or axis.get_subplotspec().is_first_col())
+
+
+def _size(gamma: float) -> str:
+    factor, exponent = f"{gamma:.3g}".split("e") if gamma < 1e-4 else (f"{gamma:g}", "")
+    power = f"10^{{{int(exponent)}}}" if exponent else ""
+    if not power:
+        return factor
+    return f"$\\mathbf{{{power if factor == '1' else factor + '·' + power}}}$"
 
 
 def _diverged(frame: pd.DataFrame) -> str:

@@ -34,7 +34,8 @@ class Decentralized(Remedy):
         mixing: an own symmetric doubly stochastic matrix, rows of `workers` weights, in place of
             the topology's.
         split: `iid`: a step's batch is dealt out at random, as it comes. `class`: each worker has
-            a fixed shard of the training set sorted by class. Our choice.
+            a fixed shard of the training set sorted by class. Our choice. Under batch normalization
+            such workers train by the statistics of few classes and are evaluated by those of all.
     """
 
     algorithm: str = "decentlam"
