@@ -20,6 +20,7 @@ STAGES = (
     "sharpness",
     "trajectory",
     "interpolation",
+    "decentralized_bias",
     "gather",
     "tables",
     "claims",

@@ -10,6 +10,7 @@ TITLES = {
     "figure6": "Figure 6: sharpness while the training loss falls",
     "figure7": "Figure 7: loss and accuracy on an arc from SB to LB",
     "figure_c": "Appendix C: when large batches save time",
+    "figure_bias": "Decentralized training: the bias of momentum",
     "table1": "Table 1: networks and data",
     "table2": "Table 2: training and testing accuracy",
     "table3": "Table 3: sharpness in the full space",
