@@ -14,6 +14,7 @@ TITLES = {
     "figure_remedies": "Remedies: accuracy and sharpness, run by run",
     "figure_remedies_paths": "Remedies: loss and accuracy on the line from SB to remedied LB",
     "figure_rates": "Remedies: learning rates by epoch",
+    "figure_bias": "Decentralized training: the bias of momentum",
     "table1": "Table 1: networks and data",
     "table2": "Table 2: training and testing accuracy",
     "table3": "Table 3: sharpness in the full space",

@@ -5,6 +5,7 @@ from largebatch.remedies import SLOTS, conflicts
 from largebatch.training.parts import Remedy
 from largebatch.training.remedies.averaging import Averaging
 from largebatch.training.remedies.conservative import Conservative
+from largebatch.training.remedies.decentralized import Decentralized
 from largebatch.training.remedies.ghost_batchnorm import GhostBatchNormalization
 from largebatch.training.remedies.lamb import Lamb
 from largebatch.training.remedies.lars import Lars
@@ -13,6 +14,7 @@ from largebatch.training.remedies.sam import SharpnessAware
 REMEDIES: dict[str, type[Remedy]] = {
     "averaging": Averaging,
     "conservative": Conservative,
+    "decentralized": Decentralized,
     "ghost_batchnorm": GhostBatchNormalization,
     "lamb": Lamb,
     "lars": Lars,
