@@ -30,6 +30,7 @@ class Outcome:
         message: in words, empty if nothing is to be said.
         steps: optimizer steps taken.
         gradients: gradients of the loss of one sample that were computed.
+        consensus_distance: of decentralized workers at the end, see `parts.Update`; else None.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -38,6 +39,7 @@ class Outcome:
     message: str = ""
     steps: int = 0
     gradients: int = 0
+    consensus_distance: float | None = None
 
 
 def train(
@@ -106,6 +108,7 @@ def train(
             if _patience_is_over(run.outcome.history, settings.patience):
                 run.outcome.stop_reason = "patience"
                 break
+    run.outcome.consensus_distance = parts.update.consensus_distance
     return run.outcome
 
 

@@ -105,9 +105,12 @@ class Update:
 
     Attributes:
         gradients: calls of `gradient` for the whole batch in one step.
+        consensus_distance: of workers with weights of their own, mean ||x_i - mean x||^2 after the
+            last step; None where there are none.
     """
 
     gradients = 1
+    consensus_distance: float | None = None
 
     def __init__(self, optimizer: torch.optim.Optimizer):
         self.optimizer = optimizer
