@@ -111,13 +111,19 @@ def test_the_figure_shows_the_shares_of_the_table():
 
 def test_arms_are_ranked_by_accuracy_and_those_without_a_share_come_last():
     found = {
-        (network, arm, "test_accuracy"): shares.Share(shares.INTERVAL, value)
-        for (network, arm), value in {
-            **{("F1", "a"): 0.2, ("F1", "b"): 0.9, ("F1", "c"): math.nan},
-            **{("C1", "a"): 0.8, ("C1", "b"): 0.3, ("C1", "c"): math.nan},
+        (network, arm, "test_accuracy"): shares.Share(kind, value)
+        for (network, arm), (kind, value) in {
+            ("F1", "a"): (shares.INTERVAL, 0.2),
+            ("F1", "b"): (shares.INTERVAL, 0.9),
+            ("F1", "c"): (shares.NOT_MEASURED, math.nan),
+            ("C1", "a"): (shares.INTERVAL, 0.8),
+            ("C1", "b"): (shares.INTERVAL, 0.3),
+            ("C1", "c"): (shares.UNBOUNDED, 20.0),
         }.items()
     }
     assert shares_figure.ranked(["c", "a", "b"], ["F1", "C1"], found) == ["b", "a", "c"]
+    unsure = {key: shares.Share(shares.ONE_PAIR, share.value) for key, share in found.items()}
+    assert shares_figure.ranked(["a", "b"], ["F1", "C1"], unsure) == ["b", "a"]
 
 
 def test_an_unbounded_share_is_dashed_and_hollow():

@@ -18,7 +18,8 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     networks, note = select.networks_with(frames, "remedy", "remedied runs")
     columns = min(max(len(networks), 1), 2)
     rows = -(-max(len(networks), 1) // columns)
-    figure = Figure((5.6 * columns, 4.6 * rows + 0.7), layout="constrained")
+    height = max(4.6, 0.2 * len(arms.names(settings)) + 1.0)  # room for all names
+    figure = Figure((5.6 * columns, height * rows + 0.7), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     for spare in axes[max(len(networks), 1) :]:
         spare.remove()

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from largebatch import shares
 from largebatch.plots import arms, panels, select, style
@@ -72,17 +73,22 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
 def ranked(order: list[str], networks: list[str], found: dict) -> list[str]:
     """Return the arms by the share of the accuracy gap that they close, mean over networks.
 
+    Only shares with an interval count where there is one: over a gap that may be 0, a share can be
+    of any size.
+
     Args:
-        order: of the study, kept between equals; arms without any share come last.
+        order: of the study, kept between equals; arms without such a share come last.
         networks: their names.
         found: (network, arm, quantity) -> share.
     """
 
     def merit(arm: str) -> float:
-        values = [found[network, arm, "test_accuracy"].value for network in networks]
-        values = [value for value in values if math.isfinite(value)]
+        mine = [found[network, arm, "test_accuracy"] for network in networks]
+        values = [share.value for share in mine if share.kind in sure]
         return float(np.mean(values)) if values else -math.inf
 
+    kinds = {share.kind for (_, _, quantity), share in found.items() if quantity != "sharpness"}
+    sure = {shares.INTERVAL} & kinds or {shares.ONE_PAIR, shares.OUTSIDE, shares.UNBOUNDED}
     return sorted(order, key=merit, reverse=True)
 
 
@@ -108,6 +114,7 @@ def _panel(axis: Axes, found: list[shares.Share], quantity: str, network: str) -
     if quantity == "sharpness":  # where the verdict on "stays sharp" is decided
         axis.axvline(0.5, color=style.MUTED, linestyle=":", linewidth=1.0, zorder=1)
     axis.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%".replace("-", "−"))
+    axis.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2.5, 5, 10]))
     axis.tick_params(axis="y", length=0)
     axis.set_xlabel(_subtitle(found, quantity), color=QUANTITIES[quantity])
 
@@ -128,13 +135,15 @@ def _row(
     sure = share.kind == shares.INTERVAL and not share.infinite
     if share.kind in (shares.NOT_MEASURED, shares.NO_GAP):
         words = "no gap" if share.kind == shares.NO_GAP else "no complete trial"
-        axis.text(0.5, place, words, color=style.MUTED, fontsize=style.SMALL, ha="center")
+        look = {"color": style.MUTED, "fontsize": style.SMALL, "ha": "center", "va": "center"}
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        axis.text(0.5, place, words, transform=axis.get_yaxis_transform(), bbox=box, **look)
         return
     pieces = {
         shares.INTERVAL: [(share.low, share.high)],
         shares.OUTSIDE: [(low - 1, share.low), (share.high, high + 1)],
         shares.UNBOUNDED: [(low - 1, high + 1)],
-        shares.ONE_PAIR: [],
+        shares.ONE_PAIR: [(share.value, share.value)],
     }[share.kind]
     line = "-" if share.kind == shares.INTERVAL else (0, (2, 2))
     for start, end in pieces:
