@@ -105,6 +105,7 @@ def train(
             if _patience_is_over(run.outcome.history, settings.patience):
                 run.outcome.stop_reason = "patience"
                 break
+    run.outcome.message = "; ".join(filter(None, (run.outcome.message, parts.rate.message)))
     return run.outcome
 
 
