@@ -3,8 +3,19 @@
 from largebatch.errors import InputError
 from largebatch.remedies import SLOTS, conflicts
 from largebatch.training.parts import Remedy
+from largebatch.training.remedies.autowu import AutoWU
+from largebatch.training.remedies.growth import Growth
+from largebatch.training.remedies.legw import Legw
+from largebatch.training.remedies.scaling import Scaling
+from largebatch.training.remedies.warm_start import WarmStart
 
-REMEDIES: dict[str, type[Remedy]] = {}
+REMEDIES: dict[str, type[Remedy]] = {
+    "autowu": AutoWU,
+    "growth": Growth,
+    "legw": Legw,
+    "scaling": Scaling,
+    "warm_start": WarmStart,
+}
 
 
 def make(entries: dict[str, dict]) -> list[Remedy]:
