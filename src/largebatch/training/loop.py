@@ -109,6 +109,7 @@ def train(
                 run.outcome.stop_reason = "patience"
                 break
     run.outcome.consensus_distance = parts.update.consensus_distance
+    run.outcome.message = "; ".join(filter(None, (run.outcome.message, parts.rate.message)))
     return run.outcome
 
 

@@ -127,7 +127,13 @@ class Update:
 
 
 class Rate:
-    """Slot `rate`: the learning rate; here the study's schedule."""
+    """Slot `rate`: the learning rate; here the study's schedule.
+
+    Attributes:
+        message: what is to be said of the run at its end, in words; empty if nothing.
+    """
+
+    message = ""
 
     def __init__(self, settings: TrainingSettings):
         self.settings = settings

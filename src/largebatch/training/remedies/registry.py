@@ -3,22 +3,32 @@
 from largebatch.errors import InputError
 from largebatch.remedies import SLOTS, conflicts
 from largebatch.training.parts import Remedy
+from largebatch.training.remedies.autowu import AutoWU
 from largebatch.training.remedies.averaging import Averaging
 from largebatch.training.remedies.conservative import Conservative
 from largebatch.training.remedies.decentralized import Decentralized
 from largebatch.training.remedies.ghost_batchnorm import GhostBatchNormalization
+from largebatch.training.remedies.growth import Growth
 from largebatch.training.remedies.lamb import Lamb
 from largebatch.training.remedies.lars import Lars
+from largebatch.training.remedies.legw import LEGW
 from largebatch.training.remedies.sam import SharpnessAware
+from largebatch.training.remedies.scaling import Scaling
+from largebatch.training.remedies.warm_start import WarmStart
 
 REMEDIES: dict[str, type[Remedy]] = {
+    "autowu": AutoWU,
     "averaging": Averaging,
     "conservative": Conservative,
     "decentralized": Decentralized,
     "ghost_batchnorm": GhostBatchNormalization,
+    "growth": Growth,
     "lamb": Lamb,
     "lars": Lars,
+    "legw": LEGW,
     "sam": SharpnessAware,
+    "scaling": Scaling,
+    "warm_start": WarmStart,
 }
 
 
