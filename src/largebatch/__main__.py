@@ -21,10 +21,10 @@ STAGES = (
     "sharpness",
     "trajectory",
     "interpolation",
+    "decentralized_bias",
     "gather",
     "tables",
     "claims",
-    "decentralized_bias",
     "figure",
     "report",
 )

@@ -21,6 +21,7 @@ PARAMETERS = (192 * 5 + 5) + 2 * 5 + (5 * 4 + 4)
 def spec(**changes) -> dict:
     return {
         **{"study": "s", "trials": 2, "subspace_dimension": 10, "arms": {}},
+        **{"tuned": [], "validation": 0.2},
         "training": {"epochs": 3},
         "remedies": {"networks": None, "trials": None, "arms": {}},
         "batch_sizes": {"sb": 8, "lb": 0.5},

@@ -24,7 +24,7 @@ def remedied(tmp_path_factory) -> Project:
 def test_the_study_gives_the_exhibits_of_remedies(remedied):
     reports = remedied.folder / "reports/tinyremedies"
     table = pd.read_csv(reports / "tables/remedies.csv")
-    assert list(table["method"]) == ["sb", "lb", *ARMS]
+    assert list(table["arm"]) == ["sb", "lb", *ARMS]
     page = (reports / "index.html").read_text()
     for name in ("shares", "paths"):
         assert f'id="figure_remedies_{name}"' in page

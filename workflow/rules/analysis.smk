@@ -108,14 +108,14 @@ rule decentralized_bias:
     input:
         code=code("stages.decentralized_bias"),
     output:
-        decentralized_bias=paths.gathered(STUDY, "decentralized_bias"),
+        table=paths.gathered(STUDY, "decentralized_bias"),
     log:
         f"logs/{STUDY}/decentralized_bias.log",
     localrule: True
     params:
-        spec=json.dumps({"seed": CONFIG["seed"]}),
+        spec=bias_spec(),
     message:
         "Measuring the bias of decentralized SGD on linear regression"
     shell:
         "python -m largebatch decentralized_bias --spec {params.spec:q}"
-        " --out decentralized_bias={output.decentralized_bias:q} > {log:q} 2>&1"
+        " --out table={output.table:q} > {log:q} 2>&1"

@@ -15,7 +15,7 @@ if ARMS:
     FIGURE_TABLES |= {
         "figure_remedies_shares": ("networks", "runs", "sharpness"),
         "figure_remedies": ("networks", "runs", "sharpness"),
-        "figure_remedies_paths": ("networks", "runs", "remedy_paths"),
+        "figure_remedies_paths": ("networks", "runs", "interpolation", "remedy_paths"),
         "figure_rates": ("networks", "runs", "history"),
     }
 if any("decentralized" in arm for arm in ARMS.values()):

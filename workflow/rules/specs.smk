@@ -128,6 +128,8 @@ def check_spec():
                 name: {"batch_size": batch_size(name), "training": regime_of(name)} | arm_spec(name)
                 for name in ARMS
             },
+            "tuned": sorted(TUNED),
+            "validation": CONFIG["tuning"]["validation"],
             "subspace_dimension": CONFIG["sharpness"]["subspace"]["dimension"],
         }
     )
@@ -217,3 +219,17 @@ def remedy_settings():
         "budget": CONFIG["remedies"]["budget"],
         "keskar": ["augmentation", "conservative", "adversarial", "stability"],
     }
+
+
+def bias_spec():
+    """The regression experiment of figure_bias: our grid, small enough for seconds."""
+    return json.dumps(
+        {
+            "seed": CONFIG["seed"],
+            "problems": 5,
+            "workers": 8,
+            "topologies": ["ring", "mesh", "exponential", "full"],
+            "gammas": [0.001, 0.0001],
+            "betas": [0.5, 0.8, 0.9],
+        }
+    )

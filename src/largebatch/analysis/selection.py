@@ -13,11 +13,14 @@ COLUMNS = {
     "sharpness": "network method trial epoch space dimension draw epsilon solver sharpness base "
     "maximum evaluations iterations at_bound stalled message",
     "interpolation": "network path trial alpha train_loss train_accuracy test_loss test_accuracy",
+    "tuning": "network method factor trial train_accuracy validation_accuracy validation_loss "
+    "status chosen",
+    "provenance": "job stage wall_seconds",
 }
 
 
 def complete(frames: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Return the five tidy tables; one that is absent or without rows gets its columns, no rows.
+    """Return the tables that are read here; one absent or without rows gets its columns alone.
 
     Args:
         frames: tables by name.

@@ -14,6 +14,8 @@ from largebatch.analysis.comparison import paper_table
 from largebatch.analysis.convergence import convergence_table
 from largebatch.analysis.paper_numbers import on_the_same_data
 from largebatch.analysis.performance import performance_table
+from largebatch.analysis.remedies import remedies_table
+from largebatch.analysis.tuning import tuning_table
 
 METHODS = ("sb", "lb")
 FAILURE_COLUMNS = [
@@ -25,13 +27,15 @@ def make_tables(frames: dict[str, pd.DataFrame], settings: dict) -> dict[str, pd
     """Return the tables of a study by name.
 
     Args:
-        frames: the tidy tables networks, runs, history, sharpness, interpolation.
-        settings: epsilons, paper_network and same_data_as_paper are used.
+        frames: the tidy tables networks, runs, history, sharpness, interpolation, and of a study
+            with remedies tuning and provenance.
+        settings: epsilons, paper_network, same_data_as_paper and, if there, remedies are used.
 
     Returns:
         table1 (networks and data), table2 (accuracy), table3 and table4 (sharpness in the full
         space and in random subspaces), distances (Section 3), appendix_c (break-even parallel
-        efficiency), convergence, failures, and paper (ours beside the published values).
+        efficiency), convergence, failures, remedies and tuning (without rows where a study has
+        none), and paper (ours beside the published values).
     """
     frames = selection.complete(frames)
     settings = on_the_same_data(frames, settings)
@@ -45,6 +49,8 @@ def make_tables(frames: dict[str, pd.DataFrame], settings: dict) -> dict[str, pd
         "appendix_c": performance_table(frames),
         "convergence": convergence_table(frames),
         "failures": _failures(frames),
+        "remedies": remedies_table(frames, settings),
+        "tuning": tuning_table(frames, settings),
     }
     return tables | {"paper": paper_table(tables, settings)}
 

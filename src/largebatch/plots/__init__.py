@@ -7,3 +7,7 @@ FIGURES = (
     *("figure1", "figure2", "figure3", "figure4", "figure5", "figure6", "figure7"),
     *("figure_gap", "figure_c"),
 )
+# Of studies with remedied arms.
+REMEDY_FIGURES = (
+    *("figure_remedies_shares", "figure_remedies", "figure_remedies_paths", "figure_rates"),
+)

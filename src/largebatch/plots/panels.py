@@ -57,12 +57,12 @@ def stacked(count: int, height: float = 2.3) -> tuple[Figure, list[tuple[Axes, A
     return figure, pairs[:count]
 
 
-def say(axis: Axes, words: str) -> None:
-    """Write into an empty panel why it is empty."""
+def say(axis: Axes, words: str, width: int = 34) -> None:
+    """Write into an empty panel why it is empty, in lines of at most `width` characters."""
     axis.set(xticks=[], yticks=[])
     axis.grid(visible=False)
     axis.text(
-        *(0.5, 0.5, textwrap.fill(words, 34)),
+        *(0.5, 0.5, textwrap.fill(words, width)),
         transform=axis.transAxes,
         ha="center",
         va="center",
@@ -70,9 +70,9 @@ def say(axis: Axes, words: str) -> None:
     )
 
 
-def say_why_empty(axis: Axes, failed: Sequence[str]) -> None:
+def say_why_empty(axis: Axes, failed: Sequence[str], width: int = 34) -> None:
     """Write into an empty panel that its runs failed, or that nothing was measured."""
-    say(axis, f"run failed: {', '.join(failed)}" if failed else "not measured")
+    say(axis, f"run failed: {', '.join(failed)}" if failed else "not measured", width)
 
 
 def right_axis(axis: Axes, colour: str) -> Axes:

@@ -39,7 +39,7 @@ def draw_path(frames: dict[str, pd.DataFrame], settings: dict, path: str, formul
         classes = int(frames["networks"].set_index("network").at[network, "classes"])
         _panel(axis, curve.sort_values("alpha"), loss_limit(curve, classes))
     figure.supxlabel(f"α,  weights = {formula}", fontsize=10)
-    panels.legend(figure, _handles())
+    panels.legend(figure, handles())
     return figure
 
 
@@ -73,7 +73,8 @@ def _panel(axis: Axes, curve: pd.DataFrame, limit: float) -> None:
     panels.mark_methods(axis, {"sb": 0, "lb": 1})
 
 
-def _handles() -> list[Line2D]:
+def handles() -> list[Line2D]:
+    """Return the legend entries of loss and accuracy, on training and testing data."""
     return [
         Line2D([], [], color=colour, linestyle=line, label=f"{part}ing {name}")
         for name, colour in (("loss (left axis)", style.LOSS), ("accuracy (right)", style.ACCURACY))

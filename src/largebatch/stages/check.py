@@ -1,5 +1,6 @@
 """Stage `check`: whether every run of a study can be made, before one is trained."""
 
+import dataclasses
 import math
 import shutil
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     Args:
         spec: study, trials, training, batch_sizes {sb, lb}, networks {name: {dataset,
             architecture}}, subspace_dimension, arms {name: spec of `train` for a remedied run},
+            tuned [[network, arm]] and validation (share of the training set for tuning),
             the sections that `plan` reads.
         inputs: none; the records of the data sets are found by their names.
         outputs: checked; or nothing, then nothing is written.
@@ -140,9 +142,17 @@ def _remedies(spec: dict, network: str, record: dict, batch_norm: bool) -> Itera
             settings=settings,
             batch_norm=batch_norm,
         )
-        for remedy in remedies:
-            for problem in remedy.problems(facts):
-                yield f"remedies.arms.{name}.{problem} (for {network})"
+        found = [problem for remedy in remedies for problem in remedy.problems(facts)]
+        for problem in found:
+            yield f"remedies.arms.{name}.{problem} (for {network})"
+        if [network, name] in spec["tuned"] and not found:
+            left = samples - round(spec["validation"] * samples)
+            fewer = dataclasses.replace(facts, samples=left)
+            for problem in (p for remedy in remedies for p in remedy.problems(fewer)):
+                yield (
+                    f"remedies.arms.{name}.{problem} (for {network}, whose learning rate is tuned "
+                    f"on the {left} samples that tuning.validation: {spec['validation']} leaves)"
+                )
 
 
 def _weights(spec: dict, found: dict) -> Iterator[tuple[plan.Run, int]]:

@@ -8,6 +8,7 @@ from largebatch.storage import read_json, write_csv
 RUN_COLUMNS = [
     *("batch_size", "status", "stop_reason", "message", "epochs", "steps", "gradients"),
     *("train_loss", "train_accuracy", "test_loss", "test_accuracy", "distance"),
+    "consensus_distance",
 ]
 NETWORK_COLUMNS = ["classes", "train_samples", "test_samples", "parameters"]
 SHARPNESS_COLUMNS = [

@@ -206,7 +206,13 @@ def _record(spec: dict, arrays: Arrays, done: Fitted) -> dict:
         "epochs": last["epoch"],
         "steps": outcome.steps,
         "gradients": outcome.gradients,
+        "consensus_distance": _finite(outcome.consensus_distance),
         **{key: None if failed or not math.isfinite(last[key]) else last[key] for key in metrics},
         "distance": None if failed else math.sqrt(sum(square.item() for square in squares)),
         "seeds": done.seeds,
     }
+
+
+def _finite(value: float | None) -> float | None:
+    """JSON has no infinity: a run that diverged has no such number."""
+    return None if value is None or not math.isfinite(value) else value

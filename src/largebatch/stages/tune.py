@@ -1,6 +1,7 @@
 """Stage `tune`: choose the learning rate of a method on a validation split, never the test set."""
 
 import dataclasses
+import math
 
 import torch
 
@@ -45,14 +46,14 @@ def split(arrays: Arrays, share: float, generator: torch.Generator) -> Arrays:
 
     Args:
         arrays: the data.
-        share: of each class's training samples, in (0, 1); at least one sample of it stays.
+        share: of each class's training samples, in (0, 1).
         generator: on the CPU.
     """
-    held = []
     targets = arrays.train_targets.cpu()
-    for label in range(arrays.classes):
+    counts = held_counts(targets.bincount(minlength=arrays.classes).tolist(), share)
+    held = []
+    for label, count in enumerate(counts):
         members = (targets == label).nonzero().flatten()
-        count = min(len(members) - 1, max(1, round(share * len(members))))
         held.append(members[torch.randperm(len(members), generator=generator)[:count]])
     is_held = torch.zeros(len(targets), dtype=torch.bool)
     is_held[torch.cat(held)] = True
@@ -64,6 +65,24 @@ def split(arrays: Arrays, share: float, generator: torch.Generator) -> Arrays:
         test_inputs=arrays.train_inputs[is_held],
         test_targets=arrays.train_targets[is_held],
     )
+
+
+def held_counts(counts: list[int], share: float) -> list[int]:
+    """Return how many samples of each class are held out: round(share * N) in all.
+
+    Shares are rounded down, and what is missing goes to the largest remainders.
+
+    Args:
+        counts: training samples a class, N in all.
+        share: in (0, 1).
+    """
+    exact = [share * count for count in counts]
+    held = [math.floor(value) for value in exact]
+    missing = round(share * sum(counts)) - sum(held)
+    by_remainder = sorted(range(len(counts)), key=lambda label: held[label] - exact[label])
+    for label in by_remainder[:missing]:
+        held[label] += 1
+    return held
 
 
 def choose(rows: list[dict]) -> float:

@@ -30,6 +30,7 @@ class Outcome:
         message: in words, empty if nothing is to be said.
         steps: optimizer steps taken.
         gradients: gradients of the loss of one sample that were computed.
+        consensus_distance: of decentralized workers at the end, see `parts.Update`; else None.
     """
 
     history: list[dict[str, float]] = field(default_factory=list)
@@ -38,6 +39,7 @@ class Outcome:
     message: str = ""
     steps: int = 0
     gradients: int = 0
+    consensus_distance: float | None = None
 
 
 def train(
@@ -85,7 +87,8 @@ def train(
         )
     run = _Run(network, training, testing, settings, on_epoch)
     facts = _facts(network, training, settings, small_batch_size)
-    parts = assemble(remedies, Context(facts, network, targets, generator or _no_generator))
+    context = Context(facts, network, targets, generator or _no_generator, inputs)
+    parts = assemble(remedies, context)
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(dropout_seed)
@@ -105,6 +108,8 @@ def train(
             if _patience_is_over(run.outcome.history, settings.patience):
                 run.outcome.stop_reason = "patience"
                 break
+    run.outcome.consensus_distance = parts.update.consensus_distance
+    run.outcome.message = "; ".join(filter(None, (run.outcome.message, parts.rate.message)))
     return run.outcome
 
 

@@ -72,12 +72,15 @@ class Context:
         network: as it is trained, on its device; remedies may have prepared it.
         targets: the training set's, int64 (N,).
         generator: purpose -> a generator of its own, on the network's device.
+        inputs: the training set's, (N, ...), for what is recomputed over it; None where none are
+            at hand.
     """
 
     facts: Facts
     network: nn.Module
     targets: Tensor
     generator: Callable[[str], torch.Generator]
+    inputs: Tensor | None = None
 
 
 class Loss:
@@ -102,9 +105,12 @@ class Update:
 
     Attributes:
         gradients: calls of `gradient` for the whole batch in one step.
+        consensus_distance: of workers with weights of their own, mean ||x_i - mean x||^2 after the
+            last step; None where there are none.
     """
 
     gradients = 1
+    consensus_distance: float | None = None
 
     def __init__(self, optimizer: torch.optim.Optimizer):
         self.optimizer = optimizer
@@ -121,7 +127,13 @@ class Update:
 
 
 class Rate:
-    """Slot `rate`: the learning rate; here the study's schedule."""
+    """Slot `rate`: the learning rate; here the study's schedule.
+
+    Attributes:
+        message: what is to be said of the run at its end, in words; empty if nothing.
+    """
+
+    message = ""
 
     def __init__(self, settings: TrainingSettings):
         self.settings = settings
@@ -207,12 +219,14 @@ def same_masks(network: nn.Module) -> Iterator[Callable[[], None]]:
     """
     device = next(network.parameters()).device
     state = torch.get_rng_state()
-    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    # Dropout draws from the network's device, each of which has a generator of its own.
+    module = None if device.type == "cpu" else torch.get_device_module(device)
+    on_device = None if module is None else module.get_rng_state(device)
 
     def again() -> None:
         torch.set_rng_state(state)
-        if on_device is not None:
-            torch.cuda.set_rng_state(on_device, device)
+        if module is not None:
+            module.set_rng_state(on_device, device)
 
     yield again
 
