@@ -133,7 +133,7 @@ def test_the_figure_says_what_diverged_and_what_has_no_bias(table):
     lost = (table["algorithm"] == "dmsgd") & (table["beta"] == 0.8) & (table["topology"] == "ring")
     missing = {column: table[column].mask(lost) for column in ("ratio", "squared_error")}
     note = " ".join(draw(table.assign(**missing)).get_supxlabel().split())
-    assert note == "Diverged and left out: DmSGD at β = 0.8, γ = 0.001."
+    assert note == "Left out, for it reached no fixed point: DmSGD at β = 0.8, γ = 0.001."
     assert draw(table).get_supxlabel() == ""
     (axis,) = draw(table[table["topology"] == "full"]).axes
     assert axis.texts[0].get_text() == "no topology has a bias"

@@ -48,7 +48,7 @@ def draw(frames: dict[str, pd.DataFrame], settings: dict) -> Figure:
     _scales(axes, np.sort(frame["beta"].unique()), frame["ratio"].max())
     axes[0].set_ylabel("squared bias, relative to DSGD's")
     panels.legend(figure, _handles(shown), columns=4)
-    panels.footnote(figure, [_diverged(frame[frame["topology"].isin(shown)])])
+    panels.footnote(figure, [_unsettled(frame[frame["topology"].isin(shown)])])
     return figure
 
 
@@ -80,14 +80,14 @@ def _size(gamma: float) -> str:
     return f"$\\mathbf{{{power if factor == '1' else factor + '·' + power}}}$"
 
 
-def _diverged(frame: pd.DataFrame) -> str:
+def _unsettled(frame: pd.DataFrame) -> str:
     lost = frame[frame["squared_error"].isna() & frame["algorithm"].isin(COLOURS)]
     places = lost.drop_duplicates(["algorithm", "beta", "gamma"])
     words = [
         f"{LABELS[row.algorithm]} at β = {row.beta:g}, γ = {row.gamma:g}"
         for row in places.itertuples()
     ]
-    return f"Diverged and left out: {'; '.join(words)}." if words else ""
+    return f"Left out, for it reached no fixed point: {'; '.join(words)}." if words else ""
 
 
 def _handles(shown: list[str]) -> list:

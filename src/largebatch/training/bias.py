@@ -136,8 +136,8 @@ def bias_rows(
     """Yield one row a problem, topology, step size gamma, algorithm and beta.
 
     Columns: problem (0, 1, ... by seed), topology, algorithm, beta, gamma, squared_error (of the
-    settled iterates; NaN: they diverged), closed_form (of the linear solve), ratio (squared_error
-    over DSGD's; NaN where DSGD has no bias) and theory (that ratio as gamma goes to 0).
+    settled iterates; NaN: see `settled_error`), closed_form (of the linear solve), ratio
+    (squared_error over DSGD's; NaN where DSGD has no bias) and theory (the ratio for gamma -> 0).
 
     Args:
         betas: of DmSGD and DecentLaM, above 0: at 0 both are DSGD, which has a row of its own.

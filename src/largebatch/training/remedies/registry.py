@@ -14,7 +14,7 @@ from largebatch.training.remedies.ghost_batchnorm import GhostBatchNormalization
 from largebatch.training.remedies.growth import Growth
 from largebatch.training.remedies.lamb import Lamb
 from largebatch.training.remedies.lars import Lars
-from largebatch.training.remedies.legw import LEGW
+from largebatch.training.remedies.legw import Legw
 from largebatch.training.remedies.sam import SharpnessAware
 from largebatch.training.remedies.scaling import Scaling
 from largebatch.training.remedies.stability import Stability
@@ -32,7 +32,7 @@ REMEDIES: dict[str, type[Remedy]] = {
     "growth": Growth,
     "lamb": Lamb,
     "lars": Lars,
-    "legw": LEGW,
+    "legw": Legw,
     "sam": SharpnessAware,
     "scaling": Scaling,
     "stability": Stability,
