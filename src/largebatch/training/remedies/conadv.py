@@ -46,7 +46,9 @@ class ConAdv(AttackRemedy):
         # With no clean samples the clean batch normalization would never learn.
         check_option("conadv.share", self.share, self.share < 1, "in [0, 1)")
         count = isinstance(self.staleness, int) and not isinstance(self.staleness, bool)
-        check_option("conadv.staleness", self.staleness, count and self.staleness in (0, 1), "0 or 1")
+        check_option(
+            "conadv.staleness", self.staleness, count and self.staleness in (0, 1), "0 or 1"
+        )
         chosen = self.split_batchnorm
         check_option("conadv.split_batchnorm", chosen, isinstance(chosen, bool), "true or false")
 

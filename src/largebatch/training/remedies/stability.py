@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from largebatch.training.parts import Context, Facts, Loss, Parts, Remedy, same_masks
-from largebatch.training.remedies.exchange import buffers_kept
 from largebatch.training.remedies.checks import check_option, is_number
+from largebatch.training.remedies.exchange import buffers_kept
 
 
 @dataclass(frozen=True)
