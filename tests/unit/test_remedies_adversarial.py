@@ -9,7 +9,7 @@ from largebatch.errors import InputError
 from largebatch.training.remedies import make
 from largebatch.training.remedies.adversarial import AdversarialLoss
 from largebatch.training.remedies.attack import fast_gradient_sign
-from largebatch.training.remedies.exchange import buffers_kept
+from largebatch.training.remedies.passes import kept_buffers
 
 FREE = (-float("inf"), float("inf"))
 
@@ -88,7 +88,7 @@ def test_attacks_leave_gradients_and_buffers_alone():
     module, reference = network(), network()
     buffers = list(module.buffers())
     inputs, targets = samples()
-    with buffers_kept(module):
+    with kept_buffers(module):
         fast_gradient_sign(module, inputs, targets, 0.1, FREE)
     assert all(weight.grad is None for weight in module.parameters())
     assert same(module.state_dict(), reference.state_dict())
@@ -102,7 +102,7 @@ def test_running_statistics_see_the_clean_and_then_the_adversarial_samples():
     torch.manual_seed(1)
     AdversarialLoss(0.4, 0.5, FREE)(module, inputs, targets).backward()
     torch.manual_seed(1)
-    with buffers_kept(reference):
+    with kept_buffers(reference):
         attacked = fast_gradient_sign(reference, inputs, targets, 0.4, FREE)
     reference(inputs)
     reference(attacked)

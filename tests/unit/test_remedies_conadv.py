@@ -10,7 +10,7 @@ from largebatch.training.evaluation import evaluate, has_batch_norm
 from largebatch.training.remedies import make
 from largebatch.training.remedies.attack import fast_gradient_sign
 from largebatch.training.remedies.conadv import ConAdvLoss
-from largebatch.training.remedies.exchange import buffers_kept
+from largebatch.training.remedies.passes import kept_buffers
 from largebatch.training.remedies.split_batchnorm import outputs_by_twins, split, twins
 
 FREE = (-float("inf"), float("inf"))
@@ -143,7 +143,7 @@ def test_each_batch_norm_sees_its_own_samples():
     plain_loss(reference, inputs, targets).backward()
     clean = dict(module[2].named_buffers(recurse=False))
     assert same(clean, dict(reference[2].named_buffers()))
-    with buffers_kept(other):
+    with kept_buffers(other):
         attacked = fast_gradient_sign(other, inputs, targets, 0.4, FREE)
     plain_loss(other, attacked, targets).backward()
     assert (attacked - inputs).abs().max() <= 0.4 + 1e-15
@@ -179,7 +179,7 @@ def test_stale_attacks_agree_with_fresh_ones_as_the_rate_vanishes(split_it):
             for name, weight in module.named_parameters():
                 weight -= rate * gradients[name]
         loss.before_step(module)
-        with buffers_kept(module):
+        with kept_buffers(module):
             stale, fresh = (
                 fast_gradient_sign(outputs, inputs, targets, 1.0, FREE) - inputs
                 for outputs in (

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from largebatch.training.parts import Context, Loss, Parts, same_masks
 from largebatch.training.remedies.attack import AttackRemedy, fast_gradient_sign
-from largebatch.training.remedies.exchange import buffers_kept
+from largebatch.training.remedies.passes import kept_buffers
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class AdversarialLoss(Loss):
 
     def __call__(self, network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         with same_masks(network) as again:
-            with buffers_kept(network):
+            with kept_buffers(network):
                 attacked = fast_gradient_sign(
                     lambda moved: self.attacked_outputs(network, moved),
                     *(inputs, targets, self.epsilon, self.bounds),

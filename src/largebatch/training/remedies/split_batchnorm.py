@@ -5,7 +5,7 @@ import copy
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from largebatch.training.remedies.exchange import exchanged, own_tensors
+from largebatch.training.remedies.passes import exchanged, own_tensors
 
 TWIN = "adversarial"  # name of the second one, below the first
 

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from largebatch.training.parts import Context, Facts, Loss, Parts, Remedy, same_masks
 from largebatch.training.remedies.checks import check_option, is_number
-from largebatch.training.remedies.exchange import buffers_kept
+from largebatch.training.remedies.passes import kept_buffers
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class StabilityLoss(Loss):
         with same_masks(network) as again:
             logits = network(inputs)
             again()
-            with buffers_kept(network):
+            with kept_buffers(network):
                 other = network(noisy)
         # kl_div takes the divergence's second argument first.
         divergence = functional.kl_div(
