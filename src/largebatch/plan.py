@@ -177,8 +177,9 @@ def records(config: dict) -> Iterator[str]:
         where = (study, r.network, r.method, r.trial)
         if r.role != "warm" or r.method in heads:
             yield f"{paths.run(*where)}/provenance.json"
-        for space in dict.fromkeys(space for space, _ in measurements(config, r)):
-            yield f"{paths.sharpness(*where)}/{space}.provenance.json"
+        jobs = dict.fromkeys(space for space, _ in measurements(config, r))
+        for job in ["remedy"] if r.role == "remedy" else jobs:
+            yield f"{paths.sharpness(*where)}/{job}.provenance.json"
     for r in trajectories(config):
         folder = paths.sharpness(study, r.network, r.method, r.trial)
         yield f"{folder}/trajectory.provenance.json"

@@ -35,8 +35,8 @@ REFUSED = {
     ("ghost_batchnorm", "conadv"): "both replace batch normalization",
     ("ghost_batchnorm", "decentralized"): "each worker normalizes over its own samples already",
     ("conadv", "decentralized"): "the stale weights would be one worker's, the gradient another's",
-    ("growth", "decentralized"): "the workers' shares are cut for one batch size",
-    ("warm_start", "decentralized"): "the workers' shares are cut for one batch size",
+    ("decentralized", "growth"): "the workers' shares are cut for one batch size",
+    ("decentralized", "warm_start"): "the workers' shares are cut for one batch size",
 }
 OVERRIDES = ("training", "batch_size")  # keys of an arm that are no remedies
 

@@ -133,6 +133,8 @@ def study(**changes) -> dict:
             "every": None,
         },
         "trajectory": {"networks": ["C1"], "epochs": [1], "trials": 1},
+        "remedies": {"networks": None, "trials": None, "spaces": ["full"], "arms": {}},
+        "tuning": {"factors": []},
     } | changes
 
 

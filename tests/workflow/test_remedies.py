@@ -88,7 +88,7 @@ def test_another_arm_trains_that_arm_alone(remedied, tmp_path):
     clone = remedied.clone(tmp_path / "project")
     clone.edit(REMEDIES, "  arms:\n", "  arms:\n    ghost: {ghost_batchnorm: {size: 10}}\n")
     planned = clone.planned(config=REMEDIES)
-    assert planned["train"] == planned["sharpness"] == 2
+    assert planned["train"] == planned["sharpness_remedy"] == 2
     assert planned["tune"] == planned["remedy_path"] == 1
 
 

@@ -18,7 +18,7 @@ rule sharpness:
     benchmark:
         f"{SHARPNESS_LOGS}/{{space}}.benchmark.tsv"
     wildcard_constraints:
-        method=f"sb|lb|{ARM}",
+        method="sb|lb",
         space="full|subspace",
     threads: CONFIG["threads"]
     resources:
@@ -46,6 +46,27 @@ use rule sharpness as sharpness_sweep with:
         method=r"b\d+|warm\d+",
     params:
         spec=sweep_sharpness_spec,
+    message:
+        "Measuring the sharpness of {wildcards.network}, {wildcards.method}, trial {wildcards.trial}"
+
+
+# Both spaces in one job: to load torch and the data takes as long as a search.
+use rule sharpness as sharpness_remedy with:
+    output:
+        measurements=[
+            f"{SHARPNESS}/{paths.measurement(space, epsilon)}"
+            for space in CONFIG["remedies"]["spaces"]
+            for epsilon in EPSILONS
+        ],
+        provenance=f"{SHARPNESS}/remedy.provenance.json",
+    log:
+        f"{SHARPNESS_LOGS}/remedy.log",
+    benchmark:
+        f"{SHARPNESS_LOGS}/remedy.benchmark.tsv"
+    wildcard_constraints:
+        method=ARM,
+    params:
+        spec=remedy_sharpness_spec,
     message:
         "Measuring the sharpness of {wildcards.network}, {wildcards.method}, trial {wildcards.trial}"
 

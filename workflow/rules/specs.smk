@@ -167,6 +167,17 @@ def main_sharpness_spec(wildcards):
     return sharpness_spec(wildcards, "subspace", EPSILONS, solvers, **subspace)
 
 
+def remedy_sharpness_spec(wildcards):
+    """As for SB and LB, in the same subspaces, but without the paper's solver."""
+    subspace = {k: v for k, v in CONFIG["sharpness"]["subspace"].items() if k != "paper_solver"}
+    others = {"full": {}, "subspace": subspace}
+    spaces = [
+        json.loads(sharpness_spec(wildcards, space, EPSILONS, ["best"], **others[space]))
+        for space in CONFIG["remedies"]["spaces"]
+    ]
+    return json.dumps({"spaces": spaces})
+
+
 def sweep_sharpness_spec(wildcards):
     return sharpness_spec(wildcards, "full", [HEADLINE], ["best"])
 

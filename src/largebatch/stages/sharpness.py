@@ -21,12 +21,20 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     Args:
         spec: seed, network, trial, architecture, evaluation_batch_size, device, space (`full` or
             `subspace`), epsilons, solvers, max_evaluations, and for subspaces dimension and draws.
-            The method is no part of it: SB and LB are measured in the same subspaces.
+            The method is no part of it: SB and LB are measured in the same subspaces. Or spaces,
+            a list of such specs.
         inputs: data, weights, run.
-        outputs: measurements, one path an epsilon.
+        outputs: measurements, one path a space and epsilon, in the order of the spec.
     """
     files = outputs["measurements"]
-    files = dict(zip(spec["epsilons"], [files] if isinstance(files, str) else files, strict=True))
+    files = [files] if isinstance(files, str) else files
+    if "spaces" in spec:
+        for one in spec["spaces"]:
+            count = len(one["epsilons"])
+            these, files = files[:count], files[count:]
+            run(one, inputs, {"measurements": these}, threads)
+        return
+    files = dict(zip(spec["epsilons"], files, strict=True))
     head = {"space": spec["space"], "dimension": None}
     if not loading.completed(inputs["run"]):
         for epsilon, path in files.items():
