@@ -68,9 +68,9 @@ def test_the_learning_rate_is_that_chosen_on_the_validation_split(remedied):
 def test_gradient_evaluations_are_counted(remedied):
     runs = pd.read_csv(remedied.folder / "results/tinyremedies/gathered/runs.csv")
     passes = runs.groupby("method")["gradients"].first() / 200
-    assert passes["sb"] == passes["lb"] == passes["decentlam"] == passes["autowu"] == 6
-    assert passes["combined"] == 6 * 3
-    assert passes["conadv"] == 6 * 3 * 2
+    assert passes["sb"] == passes["lb"] == passes["decentlam"] == passes["autowu"] == 12
+    assert passes["combined"] == 12 * 3
+    assert passes["conadv"] == 12 * 3 * 2
 
 
 def test_the_same_gradient_evaluations_by_a_key(remedied, tmp_path):
@@ -80,8 +80,8 @@ def test_the_same_gradient_evaluations_by_a_key(remedied, tmp_path):
     record = json.loads(
         (clone.folder / "results/tinyremedies/runs/F1/combined/trial0/run.json").read_text()
     )
-    assert record["epochs"] == 2  # 6 passes at 3 gradient evaluations a sample and epoch
-    assert record["gradients"] == 6 * 200
+    assert record["epochs"] == 4  # 12 passes at 3 gradient evaluations a sample and epoch
+    assert record["gradients"] == 12 * 200
 
 
 def test_another_arm_trains_that_arm_alone(remedied, tmp_path):
