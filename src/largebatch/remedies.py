@@ -26,6 +26,7 @@ SLOTS = {
     "warm_start": "batch size",
     "averaging": "weights",
 }
+FULL_BATCH = "its rate is scaled to the run's batch, which the first epochs do not have"
 # Pairs that change different parts and yet exclude each other, and why.
 REFUSED = {
     ("lars", "conservative"): "its sub-problems are solved by ADAM (Keskar et al., Appendix E)",
@@ -37,6 +38,10 @@ REFUSED = {
     ("conadv", "decentralized"): "the stale weights would be one worker's, the gradient another's",
     ("decentralized", "growth"): "the workers' shares are cut for one batch size",
     ("decentralized", "warm_start"): "the workers' shares are cut for one batch size",
+    ("scaling", "growth"): FULL_BATCH,
+    ("scaling", "warm_start"): FULL_BATCH,
+    ("legw", "growth"): FULL_BATCH,
+    ("legw", "warm_start"): FULL_BATCH,
 }
 OVERRIDES = ("training", "batch_size")  # keys of an arm that are no remedies
 

@@ -101,6 +101,16 @@ def test_averaging_and_ghosts_go_together():
     assert outcome.weights["6.num_batches_tracked"] == 5 * 2 - 1  # 4 batches of 6, and 2 samples
 
 
+def test_a_run_that_ends_before_the_first_average_says_so():
+    early = {"patience": 1, "learning_rate": 3.0, "epochs": 8}
+    plain, expected = final((), **early)
+    found, outcome = final({"averaging": {}}, **early)
+    assert (outcome.stop_reason, expected.message) == ("patience", "")
+    assert torch.equal(found, plain)
+    assert outcome.message == "averaging: the run ended before epoch 7: no average"
+    assert final({"averaging": {}}, epochs=8)[1].message == ""
+
+
 def test_more_epochs_between_iterates_than_are_left_are_refused():
     (remedy,) = make({"averaging": {"every": 3}})
     (problem,) = remedy.problems(facts(epochs=8))

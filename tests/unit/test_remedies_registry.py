@@ -41,6 +41,13 @@ def test_impossible_pairs_are_refused_with_the_reason():
         make({"lamb": {}, "decentralized": {}})
 
 
+@pytest.mark.parametrize("rate", ["scaling", "legw"])
+@pytest.mark.parametrize("sizes", ["growth", "warm_start"])
+def test_a_rate_for_the_large_batch_is_not_given_to_small_ones(rate, sizes):
+    with pytest.raises(InputError, match=f"{rate} does not go with {sizes}: its rate is scaled"):
+        make({sizes: {}, rate: {}})
+
+
 def test_what_makes_sense_combines():
     made = make({"lamb": {}, "legw": {}, "augmentation": {}, "averaging": {}})
     assert [type(remedy) for remedy in made] == [

@@ -109,7 +109,8 @@ def train(
                 run.outcome.stop_reason = "patience"
                 break
     run.outcome.consensus_distance = parts.update.consensus_distance
-    run.outcome.message = "; ".join(filter(None, (run.outcome.message, parts.rate.message)))
+    messages = (run.outcome.message, parts.rate.message, parts.average.message)
+    run.outcome.message = "; ".join(filter(None, messages))
     return run.outcome
 
 

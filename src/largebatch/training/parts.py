@@ -151,7 +151,13 @@ class Rate:
 
 
 class Average:
-    """Slot `weights`: other weights than the current ones to evaluate and keep; here none."""
+    """Slot `weights`: other weights than the current ones to evaluate and keep; here none.
+
+    Attributes:
+        message: as of `Rate`.
+    """
+
+    message = ""
 
     def after_epoch(self, epoch: int, network: nn.Module) -> None:
         """Called after each epoch, before the network is evaluated."""

@@ -91,6 +91,13 @@ class EqualAverage(Average):
             self.average(self.mean, [w.detach() for w in self.weights], self.count)
         self.count += 1
 
+    @property
+    def message(self) -> str:
+        """That the run was the plain one, where it ended (by patience, say) before the first."""
+        if self.count:
+            return ""
+        return f"averaging: the run ended before epoch {self.first + self.every}: no average"
+
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:
         if self.count == 0:

@@ -20,8 +20,7 @@ class Scaling(Remedy):
         decay.
 
     As in Goyal et al. (2017), Section 2.2, the warm-up begins at the unscaled rate eta0, not at
-    zero, and rises by the same amount at each step. k is that of the run's batch size, also where
-    another remedy begins with smaller batches. Switched off by k = 1, whatever the warm-up.
+    zero, and rises by the same amount at each step. Switched off by k = 1, whatever the warm-up.
 
     Attributes:
         rule: `linear` (Goyal et al. 2017, Section 2.1) or `sqrt` (Hoffer et al. 2017); default
