@@ -49,6 +49,8 @@ def _without(config, errors) -> dict | None:
         path, wrong = list(error.absolute_path), []
         if error.validator == "additionalProperties":
             wrong = set(error.instance) - set(error.schema["properties"])
+        elif "propertyNames" in error.absolute_schema_path:
+            wrong = [error.instance]
         elif error.validator != "required" and path:
             wrong = [path.pop()]
         place = config

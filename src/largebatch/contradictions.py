@@ -147,7 +147,23 @@ def _arm(place: str, arm: dict, training: dict) -> Iterator[str]:
     merged = training | own
     if own.get("momentum") and merged["optimizer"] != "sgd":
         yield f"{place}.training.momentum: {own['momentum']}; only sgd has it"
+    elif "optimizer" in own and merged["momentum"] and merged["optimizer"] != "sgd":
+        yield (
+            f"{place}.training.optimizer: {own['optimizer']}; the study's training.momentum: "
+            f"{merged['momentum']} is sgd's alone; give this arm momentum: 0"
+        )
+    if "autowu" in arm and "learning_rate" in own:
+        yield (
+            f"{place}.training.learning_rate: {own['learning_rate']}; autowu does not use it: its "
+            "rates are autowu.minimum and autowu.maximum"
+        )
     replaced = [name for name in ("lars", "lamb") if name in arm]
+    if replaced and own.get("momentum") and merged["optimizer"] == "sgd":
+        right = "lars.momentum" if replaced == ["lars"] else "lamb.beta1"
+        yield (
+            f"{place}.training.momentum: {own['momentum']}; {replaced[0]} does not use it: it has "
+            f"{right}"
+        )
     if replaced and "optimizer" in own:
         yield f"{place}.training.optimizer: {own['optimizer']}; {replaced[0]} takes its place"
     for name in ("decentralized", "conservative"):

@@ -43,6 +43,12 @@ def check(config: dict, schema: dict) -> tuple[dict, dict[str, dict]]:
     return done, options
 
 
+def own_regime(arm: dict) -> dict:
+    """Return in what a remedied arm departs from LB's batch size and the study's training."""
+    size = {"batch_size": arm["batch_size"]} if "batch_size" in arm else {}
+    return size | arm.get("training", {})
+
+
 def _check_path(key: str, path) -> None:
     """Refuse a folder or file that is not there."""
     if isinstance(path, str) and path and not Path(path).expanduser().exists():

@@ -157,3 +157,51 @@ def test_too_little_disk_is_told_and_runs_that_are_there_do_not_count(here, monk
     there.mkdir(parents=True)
     (there / "final.safetensors").touch()
     checked()
+
+
+REMEDIED = RECORD | {"input_range": [-1.0, 1.0], "train_class_counts": [25] * 4}
+
+
+def arm(remedies=None, batch_size=0.5, budget="epochs", **training) -> dict:
+    """Return the changes of a spec with one arm `a`."""
+    one = {"batch_size": batch_size, "small_batch_size": 8, "budget": budget}
+    one |= {"training": {"epochs": 3} | training, "remedies": remedies or {"sam": {}}}
+    arms = {"a": one}
+    return {"arms": arms, "remedies": {"networks": None, "trials": None, "arms": arms}}
+
+
+def test_an_arm_that_fits_is_not_refused():
+    assert checked(REMEDIED, **arm(batch_size=2, budget="gradients"))["networks"]
+
+
+def test_batch_normalization_needs_two_samples_in_arms_too():
+    (line,) = problems(REMEDIED, **arm(batch_size=1))
+    assert line.startswith("remedies.arms.a.batch_size: 1; it comes to 1 sample; batch norm")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"warmup_epochs": 4}, "schedule.warmup_epochs: 4; the runs of this arm have only 3"),
+        ({"kind": "step", "milestones": [2, 5]}, "milestones: 5; the runs of this arm have only 3"),
+    ],
+)
+def test_the_studys_schedule_is_not_longer_than_an_arms_training(changes, words):
+    (line,) = problems(REMEDIED, **arm(schedule=changes))
+    assert line.startswith("remedies.arms.a.training.schedule.")
+    assert words in line
+    # 6 epochs at twice the gradients are 3
+    (line,) = problems(REMEDIED, **arm(schedule=changes, epochs=6, budget="gradients"))
+    assert words in line
+
+
+def test_a_budget_of_gradients_below_one_epoch_is_refused():
+    (line,) = problems(REMEDIED, **arm({"conadv": {}, "sam": {}}, budget="gradients"))
+    assert line.startswith("remedies.arms.a.training.epochs: 3; with remedies.budget: gradients")
+    assert "at least 6" in line
+
+
+@pytest.mark.parametrize(("share", "held"), [(0.004, 0), (0.999, 100)])
+def test_validation_leaves_samples_to_train_and_to_judge_by(share, held):
+    (line,) = problems(REMEDIED, tuned=[["F", "lb"]], validation=share)
+    assert line.startswith(f"tuning.validation: {share}; of the 100 training samples of d {held}")

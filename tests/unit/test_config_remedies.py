@@ -49,11 +49,37 @@ def arms(**entries) -> dict:
             "arms.a.training.optimizer: sgd; lamb takes its place",
         ),
         ({"a": {"sam": {}, "batch_size": 1.5}}, "arms.a.batch_size: 1.5; a fraction lies in"),
+        (
+            {"a": {"autowu": {}, "training": {"learning_rate": 0.5}}},
+            "arms.a.training.learning_rate: 0.5; autowu does not use it",
+        ),
+        # of several mistakes a wrong name hides none
+        ({"sb": {"sam": {}}, "a": {"lars": {}, "lamb": {}}}, "arms.a: lars and lamb both change"),
     ],
 )
 def test_wrong_arms_are_refused_by_name(entries, words):
     with pytest.raises(InputError) as caught:
         complete(arms(**entries), SCHEMA)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arm", "words"),
+    [
+        (
+            {"sam": {}, "training": {"optimizer": "adam"}},
+            "arms.a.training.optimizer: adam; the study's training.momentum: 0.9 is sgd's alone",
+        ),
+        (
+            {"lars": {}, "training": {"momentum": 0.5}},
+            "arms.a.training.momentum: 0.5; lars does not use it: it has lars.momentum",
+        ),
+    ],
+)
+def test_a_momentum_that_nothing_would_use_is_refused(arm, words):
+    study = config(remedies__arms={"a": arm}, training__optimizer="sgd", training__momentum=0.9)
+    with pytest.raises(InputError) as caught:
+        complete(study, SCHEMA)
     assert words in str(caught.value)
 
 

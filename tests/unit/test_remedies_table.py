@@ -118,6 +118,17 @@ def test_costs():
     assert (table.loc["lb", "passes"], table.loc["sam", "passes"]) == (30, 60)
     assert (table.loc["lb", "seconds"], table.loc["sam", "seconds"]) == (11, 16)  # not the 99
     assert table.loc["sam", "rate_factor"] == 2
+    assert (table.loc["lb", "epochs"], table.loc["sam", "epochs"]) == (30, 30)
+
+
+def test_a_batch_size_of_its_own_is_part_of_what_an_arm_is():
+    from largebatch.analysis.arms import words
+    from largebatch.study import own_regime
+
+    arm = {"sam": {"rho": 0.05}, "batch_size": 32, "training": {"learning_rate": 0.1}}
+    text = words({"sam": arm["sam"]}, own_regime(arm))
+    assert text == "SAM (rho 0.05) + own training (batch size 32, learning rate 0.1)"
+    assert own_regime({"sam": {}}) == {}
 
 
 def test_what_was_not_measured_is_no_number():

@@ -1,11 +1,15 @@
 """The choice of a learning rate: which part of the training set it rests on, and who wins."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from largebatch.data.arrays import Arrays
 from largebatch.seeding import torch_generator
+from largebatch.stages import tune
 from largebatch.stages.tune import choose, held_counts, split
+from largebatch.storage import read_json
 
 
 def arrays(counts=(50, 30, 20)) -> Arrays:
@@ -54,3 +58,25 @@ def row(factor, accuracy, loss=1.0, status="completed"):
 )
 def test_the_best_factor_is_chosen(rows, factor):
     assert choose(rows) == factor
+
+
+@pytest.mark.parametrize("reason", ["epochs", "diverged"])
+def test_an_infinite_loss_on_the_validation_split_alone_is_a_failed_run(
+    tmp_path, monkeypatch, reason
+):
+    last = {"train_accuracy": 50.0, "test_accuracy": 90.0}
+
+    def fitted(spec, parts, samples):
+        rate = spec["training"]["learning_rate"]
+        history = [last | {"test_loss": float("inf") if rate == 3 else 1.0}]
+        bad = reason if rate == 3 else "epochs"
+        return SimpleNamespace(outcome=SimpleNamespace(history=history, stop_reason=bad))
+
+    monkeypatch.setattr(tune, "fit", fitted)
+    monkeypatch.setattr(tune, "load", lambda path, device: arrays())
+    spec = {"device": "cpu", "seed": 0, "trials": 1, "validation": 0.2, "factors": [3, 1]}
+    path = tmp_path / "tuned.json"
+    tune.run(spec | {"training": {"learning_rate": 1}}, {"data": ""}, {"tuned": path})
+    found = read_json(path)
+    assert found["factor"] == 1
+    assert [row["status"] for row in found["rows"]] == ["diverged", "completed"]

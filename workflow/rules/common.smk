@@ -11,7 +11,7 @@ from largebatch.errors import InputError
 from largebatch.remedies import remedies_of
 from largebatch.report.titles import TITLES
 from largebatch.runtime import has_nvidia_gpu
-from largebatch.study import check
+from largebatch.study import check, own_regime
 from largebatch.usercode import is_user
 from snakemake.exceptions import WorkflowError
 

@@ -226,7 +226,7 @@ def settings():
 def remedy_settings():
     return {
         "arms": {name: remedies_of(arm) for name, arm in ARMS.items()},
-        "training": {name: arm["training"] for name, arm in ARMS.items() if "training" in arm},
+        "training": {name: own for name, arm in ARMS.items() if (own := own_regime(arm))},
         "budget": CONFIG["remedies"]["budget"],
         "keskar": ["augmentation", "conservative", "adversarial", "stability"],
     }

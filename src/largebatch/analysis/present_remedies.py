@@ -60,6 +60,7 @@ def remedies(row) -> dict:
         "closed, log scale [95%]": share_of(row, "full"),
         "sharpness, subspace, %": plus_minus(row["subspace_mean"], row["subspace_std"]),
         "closed there, log scale [95%]": share_of(row, "subspace"),
+        "epochs": number(row["epochs"], 1),
         "gradients, passes over the data": number(row["passes"], 1),
         "seconds a run": number(row["seconds"], 1),
         "rate factor": number(row["rate_factor"]),

@@ -31,7 +31,7 @@ COLUMNS = [
     *("accuracy_mean", "accuracy_std", "gain", "gain_low", "gain_high"),
     *(f"accuracy_{name}" for name in _SHARE),
     *(f"{s}_{name}" for s in SPACES for name in ("mean", "std", *_SHARE)),
-    *("passes", "seconds", "rate_factor"),
+    *("epochs", "passes", "seconds", "rate_factor"),
     *("improves", "stays_sharp", "verdict", "statement", "note"),
 ]
 
@@ -50,9 +50,9 @@ def remedies_table(frames: dict, settings: dict) -> pd.DataFrame:
         {accuracy,full,subspace}_share of the gap between LB and SB that is closed, over the
         _pairs (trials with SB, LB and arm), with _share_low, _share_high, _share_kind (see
         `largebatch.shares`), sharpness in log scale; {full,subspace}_mean, _std (phi in percent);
-        passes (gradients of samples / training samples), seconds (of training a run, mean),
-        rate_factor (tuned); improves, stays_sharp, verdict (see the module), statement (whether
-        the paper made it of this remedy), note.
+        epochs (mean), passes (gradients of samples / training samples), seconds (of training a
+        run, mean), rate_factor (tuned); improves, stays_sharp, verdict (see the module), statement
+        (whether the paper made it of this remedy), note.
     """
     rows = []
     for network in selection.network_names(frames):
@@ -92,6 +92,7 @@ def _levels(frames: dict, network: str, name: str, measures: dict) -> dict:
         row[f"{quantity}_mean"] = values.mean() if len(values) else math.nan
         row[f"{quantity}_std"] = statistics.sample_std(values)
     samples = frames["networks"].set_index("network").at[network, "train_samples"]
+    row["epochs"] = _mean(done, "epochs")
     row["passes"] = _mean(done, "gradients") / samples
     row["rate_factor"] = _mean(done, "tuned_rate_factor")
     row["seconds"] = _seconds(frames["provenance"], network, name, done["trial"])

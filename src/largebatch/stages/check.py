@@ -47,6 +47,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
             problems.append(f"networks.{name}: {error}")
         batch_norm = name in found and found[name]["batch_norm"]
         problems += _samples(spec, name, entry["dataset"], record, batch_norm)
+        problems += _validation(spec, name, entry["dataset"], record["train_samples"])
         if name in plan.chosen(spec, "remedies"):
             problems += _remedies(spec, name, record, batch_norm)
         if name in found and spec["subspace_dimension"] > found[name]["parameters"]:
@@ -143,6 +144,7 @@ def _remedies(spec: dict, network: str, record: dict, batch_norm: bool) -> Itera
             batch_norm=batch_norm,
         )
         found = [problem for remedy in remedies for problem in remedy.problems(facts)]
+        found += _regime(arm, remedies, settings, batch_norm)
         for problem in found:
             yield f"remedies.arms.{name}.{problem} (for {network})"
         if [network, name] in spec["tuned"] and not found:
@@ -153,6 +155,41 @@ def _remedies(spec: dict, network: str, record: dict, batch_norm: bool) -> Itera
                     f"remedies.arms.{name}.{problem} (for {network}, whose learning rate is tuned "
                     f"on the {left} samples that tuning.validation: {spec['validation']} leaves)"
                 )
+
+
+def _regime(arm: dict, remedies: list, settings, batch_norm: bool) -> Iterator[str]:
+    """Yield why an arm's batch size, epochs or schedule make no run of the kind asked for."""
+    if batch_norm and settings.batch_size == 1:
+        yield (
+            f"batch_size: {arm['batch_size']}; it comes to 1 sample; batch normalization needs at "
+            "least 2"
+        )
+    cost, whole = math.prod(remedy.gradients for remedy in remedies), arm["training"]["epochs"]
+    if arm["budget"] == "gradients" and cost > whole:
+        yield (
+            f"training.epochs: {whole}; with remedies.budget: gradients and {cost} gradient "
+            f"evaluations a sample it must be at least {cost}, or one epoch is above the budget"
+        )
+        return
+    warmup, epochs = settings.schedule.warmup_epochs, settings.epochs
+    asked = [("warmup_epochs", warmup), *(("milestones", m) for m in settings.schedule.milestones)]
+    for key, epoch in asked:
+        if epoch > epochs:
+            yield (
+                f"training.schedule.{key}: {epoch}; the runs of this arm have only {epochs} epochs"
+            )
+
+
+def _validation(spec: dict, network: str, dataset: str, samples: int) -> Iterator[str]:
+    """Yield why a network cannot be tuned on a part of its training set."""
+    if any(name == network for name, _ in spec["tuned"]):
+        held = round(spec["validation"] * samples)
+        if min(held, samples - held) < 2:
+            yield (
+                f"tuning.validation: {spec['validation']}; of the {samples} training samples of "
+                f"{dataset} {held} are held out and {samples - held} left for {network}; both must "
+                "be at least 2"
+            )
 
 
 def _weights(spec: dict, found: dict) -> Iterator[tuple[plan.Run, int]]:

@@ -106,10 +106,11 @@ def _reached(spec: dict, arrays: Arrays, parts: Arrays, trial: int, factor: floa
         spec | {"training": training, "trial": f"tuning{trial}"}, parts, len(arrays.train_targets)
     ).outcome
     last = outcome.history[-1]
-    failed = outcome.stop_reason == "diverged"
+    finite = math.isfinite(last["test_loss"])  # on the validation split it may not be, alone
+    failed = outcome.stop_reason == "diverged" or not finite
     return {
-        "status": outcome.stop_reason if failed else "completed",
+        "status": "diverged" if failed else "completed",
         "train_accuracy": last["train_accuracy"],
         "validation_accuracy": last["test_accuracy"],
-        "validation_loss": last["test_loss"],
+        "validation_loss": last["test_loss"] if finite else None,
     }
