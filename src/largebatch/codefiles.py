@@ -1,8 +1,11 @@
 """Which files of the package a stage can reach: Snakemake reruns it when one of them is edited."""
 
 import ast
+import os
 from functools import cache
 from pathlib import Path
+
+from largebatch.storage import sha256, write_text
 
 PACKAGE = Path(__file__).parent
 # Edits of these must not retrain a study, for they cannot change its numbers: entry files, and what
@@ -28,6 +31,32 @@ def reachable(*modules: str) -> list[Path]:
             found.add(path)
             waiting += _imports(path)
     return sorted(found - ENTRY)
+
+
+@cache
+def fingerprint(folder: str, *modules: str) -> str:
+    """Return a file with the digests of the files that `reachable` returns, made if need be.
+
+    As an input of a rule it stands for them all: Snakemake looks at every input of every job that
+    is ready whenever one ends, which with fifty files a job took longer than the jobs (measured:
+    3 s of 10 s a job, with 200 ready). It is written only when a digest changes, so touching a source
+    file does nothing; a first one has the time of the latest change, not to be newer than results
+    that were made before it.
+
+    Args:
+        folder: where it lies, relative to the working directory.
+        modules: see `reachable`.
+    """
+    files = reachable(*modules)
+    lines = [f"{sha256(file)}  {file.relative_to(PACKAGE).as_posix()}\n" for file in files]
+    path = Path(folder) / f"{'+'.join(modules)}.sha256"
+    is_first = not path.exists()
+    if is_first or path.read_text(encoding="utf-8") != "".join(lines):
+        write_text(path, "".join(lines))
+    if is_first:
+        newest = max(file.stat().st_mtime for file in files)
+        os.utime(path, (newest, newest))
+    return str(path)
 
 
 def _files(name: str) -> list[Path]:

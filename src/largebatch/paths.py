@@ -9,6 +9,11 @@ def data(dataset: str) -> str:
     return f"results/data/{dataset}"
 
 
+def code() -> str:
+    """Folder of the digests of the package's files, an input of every job."""
+    return "results/code"
+
+
 def run(study: str, network: str, method: str, trial: int | str) -> str:
     """Folder of a training run: its weights, history and record."""
     return f"results/{study}/runs/{network}/{method}/trial{trial}"

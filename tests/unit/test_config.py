@@ -122,7 +122,7 @@ def test_the_studies_that_come_along_are_right(path):
         ({"training__momentum": 0.9}, ["training.momentum: 0.9", "only sgd has it"]),
         ({"warm_start__epochs": [101]}, ["warm_start.epochs: 101", "only 100 epochs"]),
         ({"trajectory__trials": 6}, ["trajectory.trials: 6", "only 5 trials"]),
-        ({"study": "published"}, ['study: "published"', "not data, published"]),
+        ({"study": "published"}, ['study: "published"', "not data, code or published"]),
         ({"training__learning_rate": float("nan")}, ["training.learning_rate", "finite number"]),
         ({"sharpness__epsilons": [float("inf")]}, ["sharpness.epsilons.0", "finite number"]),
         ({"training__learning_rate": "1e-3"}, ["training.learning_rate", "write 0.001"]),

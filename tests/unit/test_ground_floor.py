@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -234,3 +235,27 @@ def test_the_shared_entry_files_are_in_no_code_list():
     listed = {path.name for stage in STAGES for path in codefiles.reachable(f"stages.{stage}")}
     assert "__main__.py" not in listed
     assert codefiles.PACKAGE / "__init__.py" not in codefiles.reachable("stages.train")
+
+
+def test_one_file_stands_for_the_code_of_a_stage(tmp_path, monkeypatch):
+    source = tmp_path / "a.py"
+    source.write_text("x = 1")
+    monkeypatch.setattr(codefiles, "PACKAGE", tmp_path)
+    monkeypatch.setattr(codefiles, "reachable", lambda *modules: [source])
+
+    def look() -> tuple[str, int]:
+        codefiles.fingerprint.cache_clear()
+        path = Path(codefiles.fingerprint(str(tmp_path / "code"), "stages.a", "plots.b"))
+        assert path.name == "stages.a+plots.b.sha256"
+        return path.read_text(), path.stat().st_mtime_ns
+
+    os.utime(source, (1e9, 1e9))
+    first = look()
+    assert first[1] == 10**18  # as old as the code
+    os.utime(source)
+    assert look() == first  # touched, not changed
+    source.write_text("x = 2")
+    changed = look()
+    assert changed[0] != first[0]
+    assert changed[1] > first[1]
+    codefiles.fingerprint.cache_clear()

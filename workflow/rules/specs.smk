@@ -2,8 +2,11 @@
 
 
 def code(*modules):
-    """The package's files that these modules can reach, as inputs of a rule."""
-    return [os.path.relpath(path) for path in codefiles.reachable(*modules)]
+    """One file that changes with the package's files that these modules can reach."""
+    try:
+        return [codefiles.fingerprint(paths.code(), *modules)]
+    except OSError:  # a dry run in a folder that cannot be written
+        return [os.path.relpath(path) for path in codefiles.reachable(*modules)]
 
 
 def named(files):
