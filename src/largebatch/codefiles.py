@@ -38,9 +38,10 @@ def fingerprint(folder: str, *modules: str) -> str:
     """Return a file with the digests of the files that `reachable` returns, made if need be.
 
     As an input of a rule it stands for them all: Snakemake looks at every input of every job that
-    is ready whenever one ends. With fifty files a job and 200 jobs ready this took 3 s a job. It is written only when a digest changes, so touching a source
-    file does nothing; a first one has the time of the latest change, not to be newer than results
-    that were made before it.
+    is ready whenever one ends. With fifty files a job and 200 jobs ready this took 3 s a job.
+
+    It is written only when a digest changes, so touching a source file does nothing. A first one
+    has the time of the latest change, not to be newer than results that were made before it.
 
     Args:
         folder: where it lies, relative to the working directory.
