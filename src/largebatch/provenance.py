@@ -56,9 +56,10 @@ def _peak_memory_bytes() -> int:
 
 
 def digests(paths: str | list[str]) -> dict[str, str]:
-    """Return path -> SHA-256 of every file; of a folder, its files'."""
+    """Return path -> SHA-256 of every file; of a folder, its files'. An empty path is none."""
     files: list[Path] = []
-    for path in map(Path, [paths] if isinstance(paths, str) else paths):
+    # `name=` with nothing behind it: as a path it would be the whole working directory.
+    for path in map(Path, filter(None, [paths] if isinstance(paths, str) else paths)):
         files += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     return {str(path): sha256(path) for path in files if path.exists()}
 

@@ -259,3 +259,10 @@ def test_one_file_stands_for_the_code_of_a_stage(tmp_path, monkeypatch):
     assert changed[0] != first[0]
     assert changed[1] > first[1]
     codefiles.fingerprint.cache_clear()
+
+
+def test_an_empty_path_is_no_input(tmp_path, monkeypatch):
+    (tmp_path / "a").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    assert provenance.digests("") == {}
+    assert list(provenance.digests(["", "a"])) == ["a"]
