@@ -13,8 +13,11 @@ TABLES = (
     "paper",
 )
 if ARMS:
-    GATHERED += ("remedy_paths", "tuning")
-    TABLES += ("remedies", "tuning")
+    GATHERED += ("remedy_paths",)
+    TABLES += ("remedies",)
+if TUNED:
+    GATHERED += ("tuning",)
+    TABLES += ("tuning",)
 # The table of remedies says how long each took; nothing else in a table may differ between runs.
 TIMES = ("provenance",) if ARMS else ()
 REPORTS = paths.report(STUDY)

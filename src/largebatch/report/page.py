@@ -59,6 +59,7 @@ def render(content: dict[str, Any]) -> str:
     environment.filters["cell"] = cell
     figures = {figure["name"]: _figure(figure) for figure in content["figures"]}
     tables = {table["name"]: _table(table) for table in content["tables"]}
+    apart = REMEDIES if content["remedies"] else ()
     page = environment.get_template("template.html.j2").render(
         study=content["study"],
         title=content["title"],
@@ -68,8 +69,8 @@ def render(content: dict[str, Any]) -> str:
         sketch=figures.pop(SKETCH, None),
         glance=figures.pop(GLANCE, None),
         remedies=_sentences(content["remedies"]),
-        remedy_figures=[figures.pop(name) for name in REMEDIES if name in figures],
-        remedy_tables=[tables.pop(name) for name in REMEDIES if name in tables],
+        remedy_figures=[figures.pop(name) for name in apart if name in figures],
+        remedy_tables=[tables.pop(name) for name in apart if name in tables],
         figures=list(figures.values()),
         convergence=tables.pop(CONVERGENCE, None),
         paper=tables.pop(PAPER, None),

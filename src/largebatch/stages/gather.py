@@ -29,7 +29,7 @@ TUNING_COLUMNS = [
 def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """Write networks, runs, history, sharpness, interpolation (a row an observation), provenance.
 
-    A study with remedied arms has remedy_paths and tuning beside these.
+    A study with remedied arms has remedy_paths beside these, one with tuned rates tuning.
 
     Files are found by their paths, which follow from the study's plan: thousands of them would not
     fit on a command line.
@@ -53,6 +53,7 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         tables["remedy_paths"] = pd.concat(
             [pd.DataFrame(columns=PATH_COLUMNS), *_remedy_paths(spec)]
         )
+    if "tuning" in outputs:
         tables["tuning"] = pd.DataFrame(list(_tuning(spec)), columns=TUNING_COLUMNS)
     for name, table in tables.items():
         write_csv(outputs[name], table)

@@ -29,6 +29,9 @@ class AutoWU(Remedy):
     kakaobrain/autowu), re-implemented. Deviations: time is counted in epochs, not steps, so that
     the rates do not depend on the batch size even where it changes; and those in `valley`.
 
+    Steps count alike: beside `growth` or `warm_start` the many small steps of the first epochs
+    outweigh those of later ones, and the test for a minimum is weaker.
+
     The rates are absolute: the study's learning rate is not used. Losses that are not finite are
     dropped, but the run ends as diverged at the first of them, as every run: what is rewound is the
     rate alone, and weights that are not finite stay so. Switched off by minimum = maximum = the

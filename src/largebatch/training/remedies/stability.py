@@ -18,7 +18,8 @@ class Stability(Remedy):
     """Minimize L(x) + weight KL(f(x) || f(x + sigma n)), n standard normal, f the probabilities.
 
     Zheng et al., "Improving the robustness of deep neural networks via stability training", CVPR
-    2016. `weight: 0` and `sigma: 0` are the plain run.
+    2016, as recalled; the divergence, differentiated through both passes, is our choice (theirs may
+    be the cross entropy of the two). `weight: 0` and `sigma: 0` are the plain run.
 
     Attributes:
         sigma: standard deviation of the noise on each input value, in the inputs' unit, at least 0
