@@ -35,7 +35,7 @@ def key_of(stage: str, spec: dict, inputs: dict, threads: int) -> str:
 
 def _files(given: str | list[str]) -> list[Path]:
     found: list[Path] = []
-    for path in map(Path, [given] if isinstance(given, str) else given):
+    for path in map(Path, filter(None, [given] if isinstance(given, str) else given)):
         found += sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
     return found
 
