@@ -8,7 +8,7 @@ import importlib
 import json
 import sys
 
-from largebatch.errors import InputError
+from largebatch.errors import InputError, Interrupted
 from largebatch.provenance import Recorder
 from largebatch.storage import write_json
 
@@ -28,6 +28,8 @@ STAGES = (
     "figure",
     "report",
 )
+
+INTERRUPTED = 143  # what the shell says of a process that SIGTERM ended
 
 
 class Given(dict):
@@ -76,6 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--in", nargs="*", default=[], dest="inputs", metavar="NAME=PATH")
     parser.add_argument("--out", nargs="*", default=[], dest="outputs", metavar="NAME=PATH")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default 1)")
+    parser.add_argument("--state", metavar="FOLDER", help="where an interrupted job goes on from")
     parser.add_argument("--provenance", metavar="PATH", help="where to write the job's record")
     options = parser.parse_args(arguments)
     recorder = Recorder()
@@ -85,10 +88,14 @@ def main(arguments: list[str] | None = None) -> int:
         spec = _spec(options.spec)
         inputs, outputs = _named("--in", options.inputs), _named("--out", options.outputs)
         stage = importlib.import_module(f"largebatch.stages.{options.stage}")
-        stage.run(spec, inputs, outputs, threads=options.threads)
+        more = {"state": options.state} if options.state else {}
+        stage.run(spec, inputs, outputs, threads=options.threads, **more)
         if options.provenance:
             record = recorder.record(options.stage, spec, inputs, outputs, options.threads)
             write_json(options.provenance, record)
+    except Interrupted:
+        print(f"largebatch {options.stage}: interrupted; a new call goes on", file=sys.stderr)
+        return INTERRUPTED
     except (InputError, FileNotFoundError) as error:
         print(f"largebatch {options.stage}: {error}", file=sys.stderr)
         return 1

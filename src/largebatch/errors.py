@@ -7,3 +7,7 @@ class InputError(ValueError):
     The message is one line that names the key or file, the value found and what would be right.
     The command line prints it without a traceback.
     """
+
+
+class Interrupted(Exception):
+    """The process was asked to stop. What it has is on disk, for a later call to go on from."""

@@ -19,6 +19,11 @@ def run(study: str, network: str, method: str, trial: int | str) -> str:
     return f"results/{study}/runs/{network}/{method}/trial{trial}"
 
 
+def state(study: str, network: str, method: str, trial: int | str) -> str:
+    """Folder of what an unfinished training job has; gone when it ends."""
+    return f"results/{study}/state/{network}/{method}/trial{trial}"
+
+
 def epoch_weights(epoch: int | str) -> str:
     """File of the weights after an epoch, inside a run's `epochs` folder."""
     return f"epoch{int(epoch):04d}.safetensors"

@@ -86,6 +86,17 @@ def read_tensors(path: str | Path) -> dict:
         ) from error
 
 
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """Read the metadata of a safetensors file; a broken one is an InputError that names it."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, "pt") as stream:
+            return stream.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot be read as safetensors ({error})") from error
+
+
 def sha256(path: str | Path) -> str:
     """Return the SHA-256 digest of a file as hexadecimal text."""
     with open(path, "rb") as stream:

@@ -28,10 +28,12 @@ rule train:
         gpu=GPU,
     params:
         spec=train_spec,
+        state=paths.state(STUDY, "{network}", "{method}", "{trial}"),
     message:
         "Training {wildcards.network} with {wildcards.method}, trial {wildcards.trial}"
     shell:
         "python -m largebatch train --spec {params.spec:q} --threads {threads}"
+        " --state {params.state:q}"
         " --in data={input.data:q} tuned={input.tuned:q}"
         " --out start={output.start:q} final={output.final:q} history={output.history:q}"
         " run={output.run:q} epochs={output.epochs:q}"
@@ -93,10 +95,12 @@ for group in plan.warm_groups(CONFIG):
             gpu=GPU,
         params:
             spec=lambda w, group=group: warm_spec(w, group),
+            state=paths.state(STUDY, "{network}", group[0], "{trial}"),
         message:
             f"Training {{wildcards.network}} with LB from the SB run's iterates, {group[0]} to {group[-1]}, trial {{wildcards.trial}}"
         shell:
             "python -m largebatch train_warm --spec {params.spec:q} --threads {threads}"
+            " --state {params.state:q}"
             " --in data={input.data:q} epochs={input.epochs:q}"
             " --out final={output.final:q} history={output.history:q} run={output.run:q}"
             " --provenance {output.provenance:q} > {log:q} 2>&1"

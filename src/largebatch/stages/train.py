@@ -13,11 +13,14 @@ from largebatch.data.arrays import Arrays, load
 from largebatch.precision import double
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
+from largebatch.stages.keeping import Kept, key_of
 from largebatch.storage import read_json, read_tensors, write_json, write_rows, write_tensors
 from largebatch.training.remedies import make
 
 
-def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
+def run(
+    spec: dict, inputs: dict, outputs: dict, threads: int = 1, state: str | None = None
+) -> None:
     """Train and write start, final, every epoch's weights where asked, history and record.
 
     Args:
@@ -26,15 +29,24 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
             {name: options}, small_batch_size and budget (`epochs` or `gradients`) too.
         inputs: data (arrays), tuned (what stage `tune` wrote; empty where nothing was tuned).
         outputs: start, final, history, run, epochs.
+        state: folder that keeps an unfinished run; None: an interrupted run starts anew.
+
+    Raises:
+        Interrupted: the process was asked to stop; a later call goes on, to the same bytes.
     """
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
-    Path(outputs["epochs"]).mkdir(parents=True, exist_ok=True)
     factor = read_json(inputs["tuned"])["factor"] if inputs.get("tuned") else None
+    kept = state and Kept(state, key_of("train", spec, {**inputs}, threads))
     if factor is not None:
         rate = spec["training"]["learning_rate"] * factor
         spec = spec | {"training": spec["training"] | {"learning_rate": rate}}
-    train_one(spec, arrays, outputs, factor=factor)
+    if kept:
+        train_one(spec, arrays, kept.staged(outputs), factor=factor, kept=kept)
+        kept.hand_over(outputs)
+    else:
+        Path(outputs["epochs"]).mkdir(parents=True, exist_ok=True)
+        train_one(spec, arrays, outputs, factor=factor)
 
 
 def train_one(
@@ -43,6 +55,7 @@ def train_one(
     outputs: dict,
     start: str | Path | None = None,
     factor: float | None = None,
+    kept: Kept | None = None,
 ) -> None:
     """Train one run and write its files.
 
@@ -51,16 +64,22 @@ def train_one(
         arrays: the data, on the device to compute on.
         start: weights to begin from instead of random ones (warm start).
         factor: that the learning rate has been multiplied by, for the record.
+        kept: of this run while it is unfinished.
     """
+    if kept and kept.is_done:
+        print(f"{spec['network']} {spec['method']} trial {spec['trial']}: done before", flush=True)
+        return
 
     def on_epoch(row: dict, module: torch.nn.Module, epochs: int) -> None:
         _log(row, epochs)
         if spec["keep_epochs"]:
             # Copies: tied weights share memory, which safetensors does not write.
-            path = Path(outputs["epochs"]) / paths.epoch_weights(row["epoch"])
+            folder = kept.epochs if kept else Path(outputs["epochs"])
+            path = folder / paths.epoch_weights(row["epoch"])
             write_tensors(path, _copy(module.state_dict()))
 
-    done = fit(spec, arrays, len(arrays.train_targets), start, on_epoch)
+    checkpoint = kept.checkpoint if kept else None
+    done = fit(spec, arrays, len(arrays.train_targets), start, on_epoch, checkpoint)
     outcome = done.outcome
     if outcome.message:
         print(f"{spec['network']} {spec['method']} trial {spec['trial']}: {outcome.message}")
@@ -69,6 +88,8 @@ def train_one(
     write_tensors(outputs["final"], outcome.weights)
     write_rows(outputs["history"], outcome.history)
     write_json(outputs["run"], _record(spec, arrays, done) | {"rate_factor": factor})
+    if kept:
+        kept.done()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +103,9 @@ class Fitted:
     outcome: training.Outcome
 
 
-def fit(spec: dict, arrays: Arrays, samples: int, start=None, on_epoch=None) -> Fitted:
+def fit(
+    spec: dict, arrays: Arrays, samples: int, start=None, on_epoch=None, checkpoint=None
+) -> Fitted:
     """Build the network of a spec and train it; nothing is written.
 
     Args:
@@ -91,6 +114,7 @@ def fit(spec: dict, arrays: Arrays, samples: int, start=None, on_epoch=None) -> 
         samples: size of the training set that a fraction as batch size refers to.
         start: weights to begin from, or None.
         on_epoch: (row of the history, network, epochs) after each epoch.
+        checkpoint: see `training.train`.
     """
     network = _network(spec, arrays)
     missing = _start_from(network, start)
@@ -111,6 +135,7 @@ def fit(spec: dict, arrays: Arrays, samples: int, start=None, on_epoch=None) -> 
         remedies=remedies,
         small_batch_size=small_batch_size(spec, samples),
         generator=lambda purpose: torch_generator(_seed(spec, purpose), device.type),
+        checkpoint=checkpoint,
     )
     if missing:
         outcome.stop_reason, outcome.message = "not started", missing

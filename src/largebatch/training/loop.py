@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -10,8 +11,10 @@ from tqdm import tqdm
 
 from largebatch.batching import batch_slices
 from largebatch.errors import InputError
+from largebatch.training.checkpoint import Checkpoint
 from largebatch.training.evaluation import evaluate, has_batch_norm
 from largebatch.training.parts import Context, Facts, Parts, Progress, Remedy, assemble
+from largebatch.training.resume import Everything, Generators
 from largebatch.training.settings import TrainingSettings
 
 Samples = tuple[Tensor, Tensor]
@@ -54,6 +57,7 @@ def train(
     remedies: Sequence[Remedy] = (),
     small_batch_size: int | None = None,
     generator: Callable[[str], torch.Generator] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Outcome:
     """Train `network` in place and return its history (paper, Section 2.1 and Appendix B).
 
@@ -73,8 +77,11 @@ def train(
         small_batch_size: of the study's SB runs, which some remedies start from (default: the
             run's own).
         generator: purpose -> a generator on the network's device, for remedies that draw numbers.
+        checkpoint: where the state of the run is kept; one that was left there by a run with the
+            same arguments is gone on from, to the same result bit for bit.
 
     Raises:
+        Interrupted: the process was asked to stop; the state is kept.
         InputError: a batch of one sample under batch normalization, a starting point whose loss is
             not finite, or a remedy that does not fit.
     """
@@ -85,29 +92,24 @@ def train(
             f"batch_size: {min(settings.batch_size, len(targets))}; batch normalization has no "
             "statistics of a single sample, so it must be at least 2"
         )
-    run = _Run(network, training, testing, settings, on_epoch)
     facts = _facts(network, training, settings, small_batch_size)
-    context = Context(facts, network, targets, generator or _no_generator, inputs)
-    parts = assemble(remedies, context)
+    run = _Run(network, training, testing, settings, on_epoch)
+    drawn = Generators(generator)
+    parts = assemble(remedies, Context(facts, network, targets, drawn, inputs))
+    run.everything = Everything(run, parts, shuffle, drawn)
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(dropout_seed)
-        if not run.record(0, parts, batch_size=0):
+        state = None if checkpoint is None else checkpoint.load()
+        if state is not None:
+            run.everything.restore(state)
+            tqdm.write(f"going on in epoch {run.epoch}, after {run.outcome.steps} steps")
+        elif not run.record(0, parts, batch_size=0):
             raise InputError("start: the training loss of the starting point is not finite")
-        for epoch in tqdm(range(1, settings.epochs + 1), unit="epoch", disable=None):
-            order = torch.randperm(len(targets), generator=shuffle).to(inputs.device)
-            size = parts.batch_size(epoch)
-            losses = run.one_epoch(epoch, parts, order, batch_slices(len(targets), size, smallest))
-            parts.rate.after_epoch(losses)
-            parts.average.after_epoch(epoch, network)
-            finite = all(map(math.isfinite, losses)) and run.record(epoch, parts, size)
-            if not finite:
-                run.outcome.stop_reason = "diverged"
-                run.outcome.message = f"the training loss is not finite at epoch {epoch}"
-                break
-            if _patience_is_over(run.outcome.history, settings.patience):
-                run.outcome.stop_reason = "patience"
-                break
+        with nullcontext() if checkpoint is None else checkpoint.listening():
+            for epoch in tqdm(range(run.epoch, settings.epochs + 1), unit="epoch", disable=None):
+                if not run.one_epoch(epoch, parts, shuffle, smallest, checkpoint):
+                    break
     run.outcome.consensus_distance = parts.update.consensus_distance
     messages = (run.outcome.message, parts.rate.message, parts.average.message)
     run.outcome.message = "; ".join(filter(None, messages))
@@ -115,28 +117,58 @@ def train(
 
 
 class _Run:
-    """A run on its way: what its steps and evaluations share."""
+    """A run on its way: what its steps and evaluations share.
+
+    Attributes:
+        epoch: the one that is being trained, from 1.
+        order: of the samples in it, once it is drawn; None before.
+        losses: of the steps that it has taken.
+    """
 
     def __init__(self, network, training, testing, settings, on_epoch):
         self.network, self.training, self.testing = network, training, testing
         self.settings, self.on_epoch = settings, on_epoch
         self.names = list(network.state_dict())
         self.outcome = Outcome()
+        self.epoch, self.order, self.losses = 1, None, []
 
-    def one_epoch(self, epoch: int, parts: Parts, order: Tensor, slices) -> list[float]:
-        """Take one step a slice and return the steps' losses (NaN and infinity stay visible)."""
+    def one_epoch(self, epoch, parts: Parts, shuffle, smallest: int, checkpoint) -> bool:
+        """Train an epoch, or what is left of it, and evaluate; False where the run ends with it."""
+        self.epoch = epoch
+        size = parts.batch_size(epoch)
+        slices = batch_slices(len(self.training[1]), size, smallest)
+        self._steps(parts, shuffle, slices, checkpoint)
+        parts.rate.after_epoch(self.losses)
+        parts.average.after_epoch(epoch, self.network)
+        finite = all(map(math.isfinite, self.losses)) and self.record(epoch, parts, size)
+        self.order, self.losses = None, []
+        if not finite:
+            self.outcome.stop_reason = "diverged"
+            self.outcome.message = f"the training loss is not finite at epoch {epoch}"
+        elif _patience_is_over(self.outcome.history, self.settings.patience):
+            self.outcome.stop_reason = "patience"
+        return self.outcome.stop_reason == "epochs"
+
+    def _steps(self, parts: Parts, shuffle, slices, checkpoint) -> None:
+        """Take one step a slice; the losses are those of all steps (NaN and infinity included)."""
         inputs, targets = self.training
         self.network.train()
-        if parts.renew is not None and parts.renew(epoch):
-            parts.optimizer.state.clear()
-        if parts.arrange is not None:
-            order = parts.arrange(order)
+        if self.order is None:
+            if parts.renew is not None and parts.renew(self.epoch):
+                parts.optimizer.state.clear()
+            order = torch.randperm(len(targets), generator=shuffle).to(inputs.device)
+            self.order = order if parts.arrange is None else parts.arrange(order)
         losses = []
-        for step, part in enumerate(slices):
-            chosen = order[part]
+        for step in range(len(self.losses), len(slices)):
+            if checkpoint is not None and checkpoint.due:
+                self._keep(losses)
+                losses = []
+                checkpoint.save(self.everything.state())
+            chosen = self.order[slices[step]]
             batch = inputs[chosen]
             batch = batch if parts.augment is None else parts.augment(batch)
-            _set_rate(parts, Progress(epoch - 1, step, len(slices), self.settings.epochs), self)
+            progress = Progress(self.epoch - 1, step, len(slices), self.settings.epochs)
+            _set_rate(parts, progress, self)
             parts.loss.before_step(self.network)
             losses.append(
                 parts.update.step(
@@ -144,8 +176,12 @@ class _Run:
                     *(batch, targets[chosen]),
                 )
             )
-        self.outcome.steps += len(slices)
-        return torch.stack(losses).tolist()
+            self.outcome.steps += 1
+        self._keep(losses)
+
+    def _keep(self, losses: list[Tensor]) -> None:
+        """Add losses to the epoch's; read from the device all at once."""
+        self.losses += torch.stack(losses).tolist() if losses else []
 
     def _gradient(self, parts: Parts, inputs: Tensor, targets: Tensor) -> Tensor:
         parts.optimizer.zero_grad(set_to_none=True)
@@ -198,10 +234,6 @@ def _facts(network, training: Samples, settings: TrainingSettings, small: int | 
         settings=settings,
         batch_norm=has_batch_norm(network),
     )
-
-
-def _no_generator(purpose: str) -> torch.Generator:
-    raise InputError(f"generator: none was given; the remedy draws random numbers ({purpose})")
 
 
 def _patience_is_over(history: list[dict[str, float]], patience: int | None) -> bool:

@@ -15,6 +15,17 @@ from largebatch.training.settings import TrainingSettings, make_optimizer
 Gradient = Callable[[Tensor, Tensor], Tensor]
 
 
+class Part:
+    """What a run consists of. A part that remembers something between steps tells and takes it."""
+
+    def state(self) -> dict:
+        """Return what the next steps depend on: tensors, numbers, texts, nested in dicts, lists."""
+        return {}
+
+    def restore(self, state: dict) -> None:
+        """Go on from what `state` returned in an earlier process."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a run stands before a step.
@@ -83,7 +94,7 @@ class Context:
     inputs: Tensor | None = None
 
 
-class Loss:
+class Loss(Part):
     """Slot `loss`: what is minimized on a batch; here the mean cross entropy.
 
     Attributes:
@@ -100,7 +111,7 @@ class Loss:
         """Called before each step, with the weights that it starts from."""
 
 
-class Update:
+class Update(Part):
     """Slot `update`: from gradients of a batch to the next weights; here one optimizer step.
 
     Attributes:
@@ -126,7 +137,7 @@ class Update:
         return loss
 
 
-class Rate:
+class Rate(Part):
     """Slot `rate`: the learning rate; here the study's schedule.
 
     Attributes:
@@ -150,7 +161,7 @@ class Rate:
         """Called with the losses of the epoch's steps."""
 
 
-class Average:
+class Average(Part):
     """Slot `weights`: other weights than the current ones to evaluate and keep; here none.
 
     Attributes:

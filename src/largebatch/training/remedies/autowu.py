@@ -11,6 +11,9 @@ from largebatch.training.remedies.options import check, is_count
 from largebatch.training.remedies.valley import ValleyFinder
 
 DECAYS = ("cosine", "const-then-cosine")
+PROGRESS = ("epoch", "step", "steps", "epochs")
+# Of `AutoWURate`: what it goes on from after an interruption.
+REMEMBERED = ("peak", "switched_at", "found_at", "_positions", "_losses", "_in_a_row")
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,17 @@ class AutoWURate(Rate):
         self._losses: list[float] = []
         self._last: Progress | None = None
         self._in_a_row = 0
+
+    def state(self) -> dict:
+        last = self._last and [getattr(self._last, name) for name in PROGRESS]
+        kept = {name: getattr(self, name) for name in REMEMBERED}
+        return kept | {"last": last, "valley": self._valley.state()}
+
+    def restore(self, state: dict) -> None:
+        for name in REMEMBERED:
+            setattr(self, name, state[name])
+        self._last = None if state["last"] is None else Progress(*state["last"])
+        self._valley.restore(state["valley"])
 
     def multiple(self, progress: Progress) -> float:
         self._last = progress

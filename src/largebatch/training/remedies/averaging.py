@@ -81,6 +81,12 @@ class EqualAverage(Average):
             slices = batch_slices(len(context.inputs), context.facts.batch_size, smallest=2)
             self.batches = [context.inputs[part] for part in slices]
 
+    def state(self) -> dict:
+        return {"mean": self.mean, "count": self.count}
+
+    def restore(self, state: dict) -> None:
+        self.mean, self.count = state["mean"], state["count"]
+
     @torch.no_grad()
     def after_epoch(self, epoch: int, network: nn.Module) -> None:
         if epoch <= self.first or (epoch - self.first) % self.every:

@@ -94,6 +94,15 @@ class ConAdvLoss(AdversarialLoss):
                 copy = weight.detach().clone()
                 self._now[name] = nn.Parameter(copy, requires_grad=False)
 
+    def state(self) -> dict:
+        return {"before": dict(self._before), "now": dict(self._now)}
+
+    def restore(self, state: dict) -> None:
+        self._before, self._now = (
+            {name: nn.Parameter(value, requires_grad=False) for name, value in state[key].items()}
+            for key in ("before", "now")
+        )
+
     def attacked_outputs(self, network: nn.Module, inputs: Tensor) -> Tensor:
         return outputs_by_twins(network, inputs, self._before)
 

@@ -130,6 +130,12 @@ class Simulation(Update):
         """mean_i ||x_i - mean x||^2 after the last step: how far the workers are from agreeing."""
         return consensus_distance(self.x)
 
+    def state(self) -> dict:
+        return {"x": self.x, "momentum": self.momentum}
+
+    def restore(self, state: dict) -> None:
+        self.x, self.momentum = state["x"], state["momentum"]
+
     @torch.no_grad()
     def step(self, gradient: Gradient, inputs: Tensor, targets: Tensor) -> Tensor:
         """Take one step of all workers and return the mean of their losses, each at its weights."""

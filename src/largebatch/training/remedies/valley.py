@@ -43,6 +43,16 @@ class ValleyFinder:
         self.random, self.confidence = random, confidence
         self.scale, self.noise = START
 
+    def state(self) -> dict:
+        """Return what the next calls depend on."""
+        random = self.random.bit_generator.state
+        return {"scale": self.scale, "noise": self.noise, "random": random}
+
+    def restore(self, state: dict) -> None:
+        """Go on from what `state` returned."""
+        self.scale, self.noise = state["scale"], state["noise"]
+        self.random.bit_generator.state = state["random"]
+
     def find(self, positions: Sequence[float], losses: Sequence[float]) -> list[float] | None:
         """Return where the loss was lowest, a position a vote, or None if it has not risen since.
 
