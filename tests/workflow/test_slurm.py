@@ -63,7 +63,7 @@ def test_a_study_runs_through_slurm(cluster):
     cluster.snakemake(*OPTIONS, config=STUDY, cores=2)
     assert (cluster.folder / "reports/cluster/index.html").exists()
     jobs = cluster.jobs()
-    # 2 runs, 2 spaces of each, 1 interpolation; data, check, tables and figures are none of SLURM's.
+    # 2 runs, 2 spaces of each, 1 interpolation; data, check, tables and figures stay here.
     assert [job["JobState"] for job in jobs] == ["COMPLETED"] * 7
     assert all(job["Name"].startswith("largebatch_") for job in jobs)
     assert all("mem=8000M" in job["Tres"] and "gpu" not in job["Tres"] for job in jobs)
