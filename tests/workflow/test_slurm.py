@@ -39,6 +39,7 @@ def cluster(tmp_path_factory):
     started = subprocess.run([SCRIPT, "start"], capture_output=True, text=True)
     assert started.returncode == 0, started.stdout + started.stderr
     patch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
+    patch.setenv("PATH", f"{folder}/bin:{os.environ['PATH']}")
     project = Project.copied_to(tmp_path_factory.mktemp("cluster") / "project")
     shutil.copy2(ROOT / STUDY, project.folder / STUDY)
     project.jobs = lambda: finished_jobs(folder / "jobs.txt")
