@@ -112,6 +112,7 @@ rule decentralized_bias:
     log:
         f"logs/{STUDY}/decentralized_bias.log",
     resources:
+        gpu=0,
         mem_mb=growing(2000),
         runtime=growing(30),
     params:
