@@ -9,6 +9,7 @@ import json
 import sys
 
 from largebatch.errors import InputError, Interrupted
+from largebatch.gpus import take_slot
 from largebatch.provenance import Recorder
 from largebatch.storage import write_json
 
@@ -28,6 +29,8 @@ STAGES = (
     "figure",
     "report",
 )
+# What computes with networks, so on a GPU where there is one.
+ON_GPU = ("train", "train_warm", "tune", "sharpness", "trajectory", "interpolation")
 
 INTERRUPTED = 143  # what the shell says of a process that SIGTERM ended
 
@@ -87,6 +90,8 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"unknown stage; it must be one of {', '.join(STAGES)}")
         spec = _spec(options.spec)
         inputs, outputs = _named("--in", options.inputs), _named("--out", options.outputs)
+        if options.stage in ON_GPU:
+            take_slot()  # before the stage loads torch, which then sees no other GPU
         stage = importlib.import_module(f"largebatch.stages.{options.stage}")
         more = {"state": options.state} if options.state else {}
         stage.run(spec, inputs, outputs, threads=options.threads, **more)

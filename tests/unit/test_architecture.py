@@ -15,6 +15,7 @@ GROUND_ORDER = ["errors", "usercode", "paths", "batching", "seeding", "precision
 GROUND_ORDER += [
     "storage",
     "runtime",
+    "gpus",
     "provenance",
     "architectures",
     "remedies",

@@ -44,5 +44,6 @@ def test_snakemake_lint():
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="no bash on this machine")
-def test_the_ci_script_is_well_formed():
-    run("bash", "-n", ".ci/run")
+@pytest.mark.parametrize("script", [".ci/run", ".ci/slurm"])
+def test_the_ci_scripts_are_well_formed(script):
+    run("bash", "-n", script)

@@ -114,7 +114,10 @@ rule decentralized_bias:
         table=paths.gathered(STUDY, "decentralized_bias"),
     log:
         f"logs/{STUDY}/decentralized_bias.log",
-    localrule: True
+    resources:
+        gpu=0,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         spec=bias_spec(),
     message:

@@ -4,13 +4,12 @@ import json
 import sys
 
 import yaml
-from largebatch import codefiles, paths, plan
+from largebatch import codefiles, gpus, paths, plan
 from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError
 from largebatch.remedies import remedies_of
 from largebatch.report.titles import TITLES
-from largebatch.runtime import has_nvidia_gpu
 from largebatch.study import check, own_regime
 from largebatch.usercode import is_user
 from snakemake.exceptions import WorkflowError
@@ -27,7 +26,7 @@ STUDY = CONFIG["study"]
 WORKFLOW = os.path.relpath(os.path.join(workflow.basedir, "workflow"))
 PACKAGE = os.path.relpath(codefiles.PACKAGE)
 # What the report shows; paths of this machine and who computes are no part of the study.
-PRIVATE = ("mirror", "downloads", "device", "keep_iterates")
+PRIVATE = ("mirror", "downloads", "device", "jobs_per_gpu", "keep_iterates")
 PUBLIC_CONFIG = {key: value for key, value in CONFIG.items() if key not in PRIVATE}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
 HEADLINE = plan.headline(CONFIG)
@@ -40,13 +39,30 @@ ARM = "|".join(map(re.escape, ARMS)) or "(?!)"
 EXPORTS = {"LARGEBATCH_DOWNLOADS": CONFIG["downloads"]}
 if CONFIG["mirror"]:
     EXPORTS["LARGEBATCH_MIRROR"] = CONFIG["mirror"]
+# This machine's GPUs are shared out here: Snakemake lets no more jobs run than there are slots, and
+# each job takes a slot of one GPU (gpus.py). On a cluster's node the GPU was given by the cluster.
+GPUS = gpus.visible() if CONFIG["device"] in ("auto", "cuda") and not workflow.remote_exec else []
+if GPUS:
+    EXPORTS[gpus.SHARES] = str(CONFIG["jobs_per_gpu"])
+    if "gpu" not in workflow.global_resources:
+        workflow.global_resources["gpu"] = len(GPUS) * CONFIG["jobs_per_gpu"]
 exports = [f"PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH"]
 exports += [f"{name}={shlex_quote(value)}" for name, value in EXPORTS.items()]
 shell.prefix(f"set -euo pipefail; export {' '.join(exports)}; ")
 
 
-# A GPU a job where there is one; `resources` of the profile says how many there are on this machine.
-GPU = int(CONFIG["device"] == "cuda" or (CONFIG["device"] == "auto" and has_nvidia_gpu()))
+def GPU(wildcards):
+    """A GPU a job: where this machine has one, and on a cluster unless the study says `cpu`."""
+    if CONFIG["device"] == "auto":
+        return int(bool(GPUS) or not workflow.local_exec)
+    return int(CONFIG["device"] == "cuda")
+
+
+def growing(amount):
+    """A resource for a cluster, of which each further attempt gets as much again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
 # Iterates are for the warm starts and Figure 6 only: gigabytes in the paper's study.
 ITERATES = directory if CONFIG["keep_iterates"] else lambda path: temp(directory(path))
 

@@ -17,6 +17,8 @@ rule interpolation:
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         spec=interpolation_spec,
     message:
@@ -49,6 +51,8 @@ rule remedy_path:
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         spec=interpolation_spec,
     message:

@@ -23,6 +23,8 @@ rule sharpness:
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         spec=main_sharpness_spec,
     message:
@@ -88,6 +90,8 @@ rule trajectory:
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         spec=trajectory_spec,
     message:

@@ -26,6 +26,8 @@ rule train:
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         spec=train_spec,
         state=paths.state(STUDY, "{network}", "{method}", "{trial}"),
@@ -58,6 +60,8 @@ rule tune:
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         spec=tune_spec,
     message:
@@ -93,6 +97,8 @@ for group in plan.warm_groups(CONFIG):
         threads: CONFIG["threads"]
         resources:
             gpu=GPU,
+            mem_mb=growing(8000),
+            runtime=growing(240),
         params:
             spec=lambda w, group=group: warm_spec(w, group),
             state=paths.state(STUDY, "{network}", group[0], "{trial}"),
