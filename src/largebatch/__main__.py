@@ -27,6 +27,9 @@ STAGES = (
     "claims",
     "figure",
     "report",
+    "verify",
+    "reproduce",
+    "archive",
 )
 
 
