@@ -36,10 +36,9 @@ def _verify_archive(options: argparse.Namespace) -> None:
     from largebatch.stages.packing import verify
 
     manifest = verify(options.archive, int(options.max_gb * 1e9), options.unpack)
-    size = sum(entry["bytes"] for entry in manifest["files"].values())
-    print(
-        f"{options.archive}: the study {manifest['study']} is intact: {len(manifest['files'])} files, "
-        f"{size / 1e6:.3g} MB, {'with' if manifest['weights'] else 'without'} weights"
-    )
+    files, weights = manifest["files"], "with" if manifest["weights"] else "without"
+    size = sum(entry["bytes"] for entry in files.values()) / 1e6
+    print(f"{options.archive}: the study {manifest['study']} is intact, {weights} weights")
+    print(f"{len(files)} files, {size:.3g} MB")
     if options.unpack is not None:
         print(f"unpacked below {options.unpack}")
