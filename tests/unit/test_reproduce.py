@@ -7,12 +7,15 @@ from pathlib import Path
 import finished
 import numpy as np
 import pytest
+import yaml
 
 from largebatch import paths, plan
+from largebatch.config import complete
 from largebatch.errors import InputError
 from largebatch.stages import reproduce
 from largebatch.stages.compare import compare
 
+ROOT = Path(__file__).parents[2]
 SPEC = finished.PLAN | {"reproduce": finished.AGAIN}
 REPORT = "reports/tiny/reproducibility.md"
 OWN, AGAIN = (f"results/tiny{top}/runs/F/sb/trial0" for top in ("", "/reproduced"))
@@ -182,3 +185,29 @@ def test_weights_are_compared_relative_to_the_largest_of_a_tensor(changed, large
 
 def test_where_a_job_lies_when_it_is_done_again():
     assert paths.reproduced("tiny", f"{OWN}/run.json") == f"{AGAIN}/run.json"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("networks", ["F2"], 'reproduce.networks: "F2"; there is no such entry; did you mean F1?'),
+        ("networks", [], "reproduce.networks: []; it must be a list of networks, or null"),
+        ("methods", ["b50"], 'reproduce.methods: "b50"; there is no such entry'),
+        ("methods", ["warm1"], 'reproduce.methods: "warm1"; there is no such entry'),
+        ("trials", [5], "reproduce.trials: 5; the study's last trial is 4, its first 0"),
+        ("tolerance", 1, "reproduce.tolerance: 1; it must be a number in [0, 1)"),
+    ],
+)
+def test_a_choice_that_the_study_has_not_is_refused(key, value, told):
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    config = {
+        "study": "s",
+        "datasets": {"d": {"source": "mnist1d"}},
+        "networks": {"F1": {"family": "fully_connected", "dataset": "d"}},
+        "warm_start": {"epochs": [1]},
+        "reproduce": {key: value},
+    }
+    with pytest.raises(InputError) as caught:
+        complete(config, schema)
+    assert str(caught.value).startswith(told)
+    assert len(str(caught.value).splitlines()) == 1
