@@ -27,6 +27,7 @@ include: "workflow/rules/sharpness.smk"
 include: "workflow/rules/interpolation.smk"
 include: "workflow/rules/analysis.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/checks.smk"
 
 
 report: "workflow/report/workflow.rst"

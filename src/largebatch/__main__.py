@@ -28,6 +28,9 @@ STAGES = (
     "claims",
     "figure",
     "report",
+    "verify",
+    "reproduce",
+    "archive",
 )
 # What computes with networks, so on a GPU where there is one.
 ON_GPU = ("train", "train_warm", "tune", "sharpness", "trajectory", "interpolation")

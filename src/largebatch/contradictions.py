@@ -28,6 +28,7 @@ def contradictions(config: dict) -> Iterator[str]:
         yield f"training.momentum: {momentum}; only sgd has it; leave it out or set optimizer: sgd"
     yield from _schedule(training)
     yield from _remedies(config)
+    yield from _reproduce(config)
 
 
 def show(value) -> str:
@@ -175,6 +176,21 @@ def _arm(place: str, arm: dict, training: dict) -> Iterator[str]:
     size = arm.get("batch_size")
     if isinstance(size, float) and size > 1:
         yield f"{place}.batch_size: {size}; a fraction lies in (0, 1], a count is whole"
+
+
+def _reproduce(config: dict) -> Iterator[str]:
+    part = config["reproduce"]
+    for network in part["networks"] or ():
+        if network not in config["networks"]:
+            yield _unknown_name("reproduce.networks", network, config["networks"])
+    known = dict.fromkeys(r.method for r in plan.runs(config) if r.role != "warm")
+    for method in part["methods"]:
+        if method not in known:
+            yield _unknown_name("reproduce.methods", method, known)
+    for trial in part["trials"]:
+        if trial >= config["trials"]:
+            last = config["trials"] - 1
+            yield f"reproduce.trials: {trial}; the study's last trial is {last}, its first 0"
 
 
 def _same_data(name: str, network: dict, dataset: dict) -> Iterator[str]:

@@ -64,6 +64,26 @@ def gathered(study: str, table: str) -> str:
     return f"results/{study}/gathered/{table}.csv"
 
 
+def derived(study: str, rule: str) -> str:
+    """Provenance record of what is made from the gathered tables: tables, figures, the page."""
+    return f"results/{study}/derived/{rule}.provenance.json"
+
+
+def config(study: str) -> str:
+    """A study's completed config, in an unpacked archive."""
+    return f"results/{study}/config.yaml"
+
+
+def archive(study: str) -> str:
+    """The one file in which a study travels."""
+    return f"reports/{study}/{study}.zip"
+
+
+def reproduced(study: str, path: str) -> str:
+    """Where a file of `results/{study}` lies when it is made again, to be compared with it."""
+    return path.replace(f"results/{study}/", f"results/{study}/reproduced/", 1)
+
+
 def report(study: str) -> str:
     """Folder of what people read."""
     return f"reports/{study}"

@@ -213,3 +213,29 @@ def results(config: dict) -> Iterator[str]:
         yield paths.remedy_path(study, r.network, r.method, r.trial)
     for network, method in tuned(config):
         yield paths.tuning(study, network, method)
+
+
+def reproduced(config: dict) -> Iterator[Run]:
+    """Yield the runs that `reproduce` trains again; by default one network's, one trial."""
+    part = config["reproduce"]
+    networks = part["networks"] or list(config["networks"])[:1]
+    for r in runs(config):
+        if r.network in networks and r.trial in part["trials"] and r.method in part["methods"]:
+            yield r
+
+
+def reproduced_records(config: dict) -> Iterator[str]:
+    """Yield the study's own records of all jobs that `reproduce` does again."""
+    study, again = config["study"], list(reproduced(config))
+    folders = [
+        f"{folder(study, r.network, r.method, r.trial)}/"
+        for r in again
+        for folder in (paths.run, paths.sharpness)
+    ]
+    ends = {(r.network, r.method, r.trial) for r in again}
+    folders += [
+        f"results/{study}/interpolation/{network}/trial{trial}."
+        for network, method, trial in ends
+        if method == "sb" and (network, "lb", trial) in ends
+    ]
+    yield from (path for path in records(config) if path.startswith(tuple(folders)))

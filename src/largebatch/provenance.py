@@ -14,6 +14,7 @@ from typing import Any
 from largebatch.storage import sha256
 
 PACKAGES = ("largebatch", "torch", "numpy", "scipy", "pandas", "safetensors", "matplotlib")
+COMPUTING = ("train", "train_warm", "tune", "sharpness", "trajectory", "interpolation")
 
 
 class Recorder:
@@ -96,6 +97,23 @@ def device() -> dict[str, Any]:
     if torch is not None and torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     return found
+
+
+def flat(record: dict) -> dict[str, str]:
+    """Return a record's code, software and machine as text by name, to be compared with others.
+
+    Only jobs that compute with torch know of a GPU; those say "none" where there was none.
+    """
+    code, machine = record["commit"], dict(record["device"])
+    if record.get("stage") in COMPUTING:
+        machine.setdefault("gpu", "none")
+    changed = " with uncommitted changes" if code.get("dirty") else ""
+    return {
+        "commit": f"{code.get('hash') or 'no git'}{changed}",
+        **{name: str(value) for name, value in record["versions"].items()},
+        **{name: str(value) for name, value in machine.items()},
+        "threads": str(record.get("threads")),
+    }
 
 
 def _cpu_name() -> str:

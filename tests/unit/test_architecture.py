@@ -86,6 +86,7 @@ def loaded_by(statement: str) -> set[str]:
         "import largebatch.analysis",
         "import largebatch.stages.figure, largebatch.plots.figure3",
         "import largebatch.stages.report",
+        "import largebatch.stages.verify, largebatch.stages.reproduce, largebatch.stages.archive",
         "import largebatch.cli",
     ],
 )

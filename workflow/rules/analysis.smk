@@ -30,6 +30,7 @@ rule gather:
         code=code("stages.gather"),
     output:
         **{name: paths.gathered(STUDY, name) for name in (*GATHERED, "provenance")},
+        record=paths.derived(STUDY, "gather"),
     log:
         f"logs/{STUDY}/gather.log",
     localrule: True
@@ -39,7 +40,8 @@ rule gather:
     message:
         "Gathering all results of the study {STUDY}"
     shell:
-        "python -m largebatch gather --spec {params.spec:q} --out {params.files} > {log:q} 2>&1"
+        "python -m largebatch gather --spec {params.spec:q} --out {params.files}"
+        " --provenance {output.record:q} > {log:q} 2>&1"
 
 
 rule tables:
@@ -58,6 +60,7 @@ rule tables:
             for name in TABLES
         ],
         markdown=[f"{REPORTS}/tables/{name}.md" for name in TABLES],
+        provenance=paths.derived(STUDY, "tables"),
     log:
         f"logs/{STUDY}/tables.log",
     localrule: True
@@ -71,7 +74,8 @@ rule tables:
         "Making the tables of the study {STUDY}"
     shell:
         "python -m largebatch tables --spec {params.spec:q} --in {params.tables}"
-        " --out {params.files} > {log:q} 2>&1"
+        " --out {params.files}"
+        " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule claims:
@@ -87,6 +91,7 @@ rule claims:
             labels={"table": TITLES["claims"]},
         ),
         markdown=f"{REPORTS}/claims.md",
+        provenance=paths.derived(STUDY, "claims"),
     log:
         f"logs/{STUDY}/claims.log",
     localrule: True
@@ -103,7 +108,8 @@ rule claims:
         "python -m largebatch claims --spec {params.spec:q}"
         " --in networks={input.networks:q} runs={input.runs:q} history={input.history:q}"
         " sharpness={input.sharpness:q} interpolation={input.interpolation:q}"
-        " --out csv={output.csv:q} markdown={output.markdown:q} > {log:q} 2>&1"
+        " --out csv={output.csv:q} markdown={output.markdown:q}"
+        " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 # Decentralized SGD on linear regression, where its bias is known in closed form.
@@ -112,6 +118,7 @@ rule decentralized_bias:
         code=code("stages.decentralized_bias"),
     output:
         table=paths.gathered(STUDY, "decentralized_bias"),
+        provenance=paths.derived(STUDY, "decentralized_bias"),
     log:
         f"logs/{STUDY}/decentralized_bias.log",
     resources:
@@ -124,4 +131,5 @@ rule decentralized_bias:
         "Measuring the bias of decentralized SGD on linear regression"
     shell:
         "python -m largebatch decentralized_bias --spec {params.spec:q}"
-        " --out table={output.table:q} > {log:q} 2>&1"
+        " --out table={output.table:q}"
+        " --provenance {output.provenance:q} > {log:q} 2>&1"

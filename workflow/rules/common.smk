@@ -8,6 +8,7 @@ from largebatch import codefiles, gpus, paths, plan
 from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError
+from largebatch.provenance import versions
 from largebatch.remedies import remedies_of
 from largebatch.report.titles import TITLES
 from largebatch.study import check, own_regime
@@ -26,7 +27,15 @@ STUDY = CONFIG["study"]
 WORKFLOW = os.path.relpath(os.path.join(workflow.basedir, "workflow"))
 PACKAGE = os.path.relpath(codefiles.PACKAGE)
 # What the report shows; paths of this machine and who computes are no part of the study.
-PRIVATE = ("mirror", "downloads", "device", "jobs_per_gpu", "keep_iterates")
+PRIVATE = (
+    "mirror",
+    "downloads",
+    "device",
+    "jobs_per_gpu",
+    "keep_iterates",
+    "reproduce",
+    "archive",
+)
 PUBLIC_CONFIG = {key: value for key, value in CONFIG.items() if key not in PRIVATE}
 EPSILONS = CONFIG["sharpness"]["epsilons"]
 HEADLINE = plan.headline(CONFIG)

@@ -39,6 +39,7 @@ for name, tables in FIGURE_TABLES.items():
             ),
             png=f"{REPORTS}/figures/{name}.png",
             pdf=f"{REPORTS}/figures/{name}.pdf",
+            provenance=paths.derived(STUDY, name),
         log:
             f"logs/{STUDY}/{name}.log",
         localrule: True
@@ -49,7 +50,8 @@ for name, tables in FIGURE_TABLES.items():
             f"Drawing {name} of the study {STUDY}"
         shell:
             "python -m largebatch figure --spec {params.spec:q} --in {params.tables}"
-            " --out svg={output.svg:q} png={output.png:q} pdf={output.pdf:q} > {log:q} 2>&1"
+            " --out svg={output.svg:q} png={output.png:q} pdf={output.pdf:q}"
+            " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 CAPTIONS = (*FIGURE_TABLES, *TABLES, "claims")
@@ -71,6 +73,7 @@ rule page:
             category="Verdict",
             labels={"table": "The whole study on one page"},
         ),
+        provenance=paths.derived(STUDY, "page"),
     log:
         f"logs/{STUDY}/page.log",
     localrule: True
@@ -82,7 +85,7 @@ rule page:
         "python -m largebatch report --spec {params.spec:q}"
         " --in claims={input.claims:q} provenance={input.provenance:q}"
         " figures={input.figures:q} tables={input.tables:q} captions={input.captions:q}"
-        " --out page={output.page:q} > {log:q} 2>&1"
+        " --out page={output.page:q} --provenance {output.provenance:q} > {log:q} 2>&1"
 
 
 rule publish:

@@ -26,10 +26,11 @@ def parse(words: list[str]) -> argparse.Namespace:
     parser = Parser(prog="largebatch", description="Measure weights that exist already.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, add in (
-        ("evaluate", _evaluate),
-        ("sharpness", _sharpness),
-        ("interpolate", _interpolate),
+    for name, parts in (
+        ("evaluate", (_evaluate, _machine)),
+        ("sharpness", (_sharpness, _machine)),
+        ("interpolate", (_interpolate, _machine)),
+        ("verify-archive", (_verify_archive,)),
     ):
         command = commands.add_parser(
             name,
@@ -39,10 +40,11 @@ def parse(words: list[str]) -> argparse.Namespace:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        add(command)
-        _machine(command)
+        for add in parts:
+            add(command)
     options = parser.parse_args(words)
-    values.check(options)
+    if options.command != "verify-archive":
+        values.check(options)
     return options
 
 
@@ -124,6 +126,23 @@ def _interpolate(parser: Parser) -> None:
         default=2.0,
         metavar="ALPHA",
         help="last alpha, above the first (default 2)",
+    )
+
+
+def _verify_archive(parser: Parser) -> None:
+    add = parser.add_argument
+    add("archive", metavar="ARCHIVE", help="the file that `snakemake archive` made")
+    add(
+        "--unpack",
+        metavar="FOLDER",
+        help="then unpack it there: the top of a copy of the project (default: only verify)",
+    )
+    add(
+        "--max-gb",
+        type=values.positive,
+        default=20.0,
+        metavar="GB",
+        help="refuse an archive that unpacks to more (default 20)",
     )
 
 

@@ -4,6 +4,7 @@ HELP = {
     "evaluate": "loss and accuracy on the training and the testing set",
     "sharpness": "by how many percent of 1 + f the training loss f can rise nearby (Metric 2.1)",
     "interpolate": "loss and accuracy along the line or the curve between two solutions",
+    "verify-archive": "check a study's archive, and unpack it to draw its figures again",
 }
 ABOUT = {
     "evaluate": """\
@@ -27,6 +28,11 @@ at alpha = 0 and WEIGHTS_B at alpha = 1:
 
 Only trainable weights are mixed. Running statistics of batch normalization that differ between the
 two are recomputed from the training set at every point, the ends too; other buffers are A's.""",
+    "verify-archive": """\
+Checks every file of an archive that `snakemake archive` made against the digests of its manifest.
+With --unpack FOLDER, and only if all of it is intact, its files are written below results/ and
+reports/ there; none is overwritten. In a copy of the project all tables, figures and the page can
+then be made again, and `snakemake verify` checks the provenance records; nothing is trained.""",
 }
 EXAMPLE = {
     "evaluate": """\
@@ -38,6 +44,9 @@ EXAMPLE = {
     "interpolate": """\
   largebatch interpolate sb.safetensors lb.safetensors --network fully_connected \\
       --network-options width=256 --data mnist1d --out line.csv""",
+    "verify-archive": """\
+  largebatch verify-archive mnist1d.zip --unpack .
+  snakemake --cores all --configfile results/mnist1d/config.yaml""",
 }
 NETWORK = (
     "or your own as module:function, which is called with input_shape, classes and the options and "
