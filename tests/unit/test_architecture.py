@@ -20,6 +20,7 @@ GROUND_ORDER += [
     "remedies",
     "plan",
     "contradictions",
+    "plain",
     "config",
 ]
 GROUND_ORDER += ["codefiles"]

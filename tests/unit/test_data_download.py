@@ -36,7 +36,7 @@ def net(monkeypatch):
     answers: dict[str, list] = {FIRST: [OSError("no route")], SECOND: [OSError("no route")]}
     asked: list[str] = []
 
-    def retrieve(url, path):
+    def retrieve(url, path, max_bytes):
         asked.append(url)
         answer = answers[url].pop(0) if len(answers[url]) > 1 else answers[url][0]
         if isinstance(answer, tuple):  # some bytes, then a failure
@@ -220,21 +220,21 @@ def _no_proxy(monkeypatch):
 
 
 def test_pooch_retrieves_the_exact_bytes(server, tmp_path):
-    download.retrieve(f"{server}/whole", tmp_path / "digits.gz")
+    download.retrieve(f"{server}/whole", tmp_path / "digits.gz", len(PACKED))
     assert (tmp_path / "digits.gz").read_bytes() == PACKED
 
 
 def test_a_transfer_that_ends_early_is_an_error(server, tmp_path):
     with pytest.raises(OSError, match="IncompleteRead"):
-        download.retrieve(f"{server}/half", tmp_path / "digits.gz")
+        download.retrieve(f"{server}/half", tmp_path / "digits.gz", 1 << 20)
 
 
 def test_a_redirect_to_plain_http_is_refused(server, tmp_path):
     with pytest.raises(ValueError, match="/whole: only https is allowed"):
-        download.retrieve(f"{server}/away", tmp_path / "digits.gz")
+        download.retrieve(f"{server}/away", tmp_path / "digits.gz", 1 << 20)
 
 
 def test_a_missing_page_is_named_by_its_status(server, tmp_path):
     with pytest.raises(OSError, match="404") as error:
-        download.retrieve(f"{server}/missing", tmp_path / "digits.gz")
+        download.retrieve(f"{server}/missing", tmp_path / "digits.gz", 1 << 20)
     assert download._reason(error.value) == "HTTP status 404"
