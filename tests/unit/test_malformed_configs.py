@@ -153,7 +153,7 @@ def test_traps_are_refused_at_once(changes):
 def test_right_studies_are_plain():
     for made in STUDIES:
         check_plain(made)
-    with pytest.raises(InputError, match="options.1.x: the key 2; it must be printable text"):
+    with pytest.raises(InputError, match=r"options\.1.x: the key 2; it must be printable text"):
         check_plain({"options": [0, {"x": {2: 3}}]})
 
 

@@ -200,10 +200,7 @@ def tensors_file(**changes) -> bytes:
     [
         struct.pack("<Q", 2**63) + b"{}",
         struct.pack("<Q", 99_999_999) + b"{}",
-        *(
-            tensors_file(dtype=d)
-            for d in ("X", 3, "F4", "F6_E2M3", "F8_E8M0", "C64", "U64", "BOOL")
-        ),
+        *(tensors_file(dtype=d) for d in ("X", 3, "F4", "F8_E8M0", "C64", "U64", "BOOL")),
         tensors_file(shape=[2**62, 2**62]),
         tensors_file(shape=[-1]),
         tensors_file(shape=[2**40]),
@@ -246,8 +243,8 @@ def test_weights_of_another_kind_are_refused(tmp_path, dtype, value):
 @pytest.mark.parametrize(
     "record",
     [
-        '{"source": "s", "options": {}, "classes": %d}' % 10**12,
-        '{"source": "s", "options": {}, "classes": %s}' % ("9" * 5000),
+        '{"source": "s", "options": {}, "classes": 1000000000000}',
+        '{"source": "s", "options": {}, "classes": ' + "9" * 5000 + "}",
         '{"source": "s", "options": {}, "classes": true}',
         "[" * 100_000,
         "[]",

@@ -6,7 +6,7 @@ import shlex
 
 import pytest
 import yaml
-from conftest import Project
+from conftest import ROOT, Project
 from PIL import Image
 
 pytestmark = pytest.mark.workflow
@@ -103,7 +103,7 @@ def test_names_that_become_folders_are_of_safe_characters_only(name):
     from largebatch.config import complete
     from largebatch.errors import InputError
 
-    schema = yaml.safe_load(open("workflow/schemas/config.schema.yaml"))
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
     for key in ("study", "datasets", "networks", "arms"):
         text = {"study": "s", "datasets": "d", "networks": "N", "arms": "a"} | {key: name}
         study = {
