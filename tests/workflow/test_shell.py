@@ -68,7 +68,7 @@ def project(tmp_path) -> Project:
 def commands(printed: str) -> dict[str, list[str]]:
     """Stage -> the words of its last command line as a shell sees them."""
     start = "python -m largebatch "
-    lines = [line.strip() for line in printed.splitlines() if line.strip().startswith(start)]
+    lines = [line[line.index(start) :] for line in printed.splitlines() if start in line]
     words = [shlex.split(line) for line in lines]
     return {line[3]: line for line in words}
 
