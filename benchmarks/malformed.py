@@ -1,6 +1,6 @@
 """Broken inputs thrown at every loader: how many were tried, accepted and refused.
 
-Any other ending (another exception, more than 20 s, 256 MiB for a few kilobytes) stops the
+Any other ending (another exception, more than 10 s, 64 MiB for a few kilobytes) stops the
 script with that input. Needs the test dependencies (`pip install -e '.[test]'`).
 
     python benchmarks/malformed.py [--examples 500]

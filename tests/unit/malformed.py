@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from largebatch.errors import InputError
 
-SECONDS = 20  # for one input: far more than any takes, on a busy machine too
-MEMORY = 256 << 20  # bytes that one broken input of a few kilobytes may take
+SECONDS = 10  # of the processor for one input, far more than any takes
+BLOCKED = 300  # seconds by the clock: a machine may be busy with other things
+MEMORY = 64 << 20  # bytes that one broken input of a few kilobytes may take
 EXTREMES = (0, 1, 2, 0x7F, 0xFF, 0xFFFF, 2**31 - 1, 2**31, 2**32 - 1, 2**62, 2**63 - 1, 2**64 - 1)
 
 
@@ -23,7 +24,7 @@ class Hang(BaseException):
 
 
 def _alarm(*_):
-    raise Hang(f"more than {SECONDS} s")
+    raise Hang(f"more than {SECONDS} s of the processor, or {BLOCKED} s")
 
 
 def ending(load, *arguments, lines_allowed: bool = False) -> str:
@@ -33,8 +34,10 @@ def ending(load, *arguments, lines_allowed: bool = False) -> str:
         load, arguments: what is called. It may return or raise InputError with a one-line message.
         lines_allowed: a message may have several lines, one a problem.
     """
-    previous = signal.signal(signal.SIGALRM, _alarm)
-    signal.alarm(SECONDS)
+    kinds = {signal.SIGALRM: signal.ITIMER_REAL, signal.SIGPROF: signal.ITIMER_PROF}
+    previous = {kind: signal.signal(kind, _alarm) for kind in kinds}
+    signal.setitimer(signal.ITIMER_REAL, BLOCKED)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)
     tracemalloc.start()
     try:
         load(*arguments)
@@ -44,8 +47,9 @@ def ending(load, *arguments, lines_allowed: bool = False) -> str:
     finally:
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, previous)
+        for kind, timer in kinds.items():
+            signal.setitimer(timer, 0)
+            signal.signal(kind, previous[kind])
     lines = said.split("\n")
     assert all(line.strip() for line in lines), said
     assert len(lines) == 1 or lines_allowed, said

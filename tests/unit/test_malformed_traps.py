@@ -86,7 +86,7 @@ def test_a_senone_does_not_size_a_table(tmp_path):
     refused(timit.prepare, options | {"absent_senones": "drop"}, None)
 
 
-def bomb(method: int, size: int = 300 << 20) -> bytes:
+def bomb(method: int, size: int = 80 << 20) -> bytes:
     """A zip whose file unpacks to far more than its headers declare, 10 bytes."""
     content = bytearray(zipped({"wavs/a.png": bytes(size)}, method))
     for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):

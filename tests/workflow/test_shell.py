@@ -41,8 +41,8 @@ def project(tmp_path) -> Project:
     for kind in ("cat", "dog"):
         folder = made.folder / f"images {EVIL}" / kind
         folder.mkdir(parents=True)
-        for name in ("1.png", "2.png"):
-            Image.new("RGB", (4, 4)).save(folder / name)
+        for number in range(12):
+            Image.new("RGB", (4, 4)).save(folder / f"{number}.png")
     study = {
         "study": "evil",
         "title": EVIL,
@@ -60,6 +60,7 @@ def project(tmp_path) -> Project:
         },
         "training": {"epochs": 1},
         "methods": {"sb": {"batch_size": 5}, "lb": {"batch_size": 10}},
+        "sharpness": {"subspace": {"dimension": 4}},
     }
     (made.folder / "evil.yaml").write_text(yaml.safe_dump(study, allow_unicode=True))
     return made
