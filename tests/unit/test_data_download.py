@@ -272,7 +272,7 @@ def test_redirects_lead_to_listed_hosts_only(monkeypatch, tmp_path, start, to, a
     if allowed:
         download.retrieve(start, tmp_path / "f", 10)
     else:
-        with pytest.raises(ValueError, match="only https|another host"):
+        with pytest.raises(ValueError, match=r"only https|another host"):
             download.retrieve(start, tmp_path / "f", 10)
 
 
