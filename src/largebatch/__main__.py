@@ -52,7 +52,7 @@ class Given(dict):
 def _spec(text: str) -> Given:
     try:
         spec = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"--spec: {text!r} is no JSON ({error})") from error
     if not isinstance(spec, dict):
         raise InputError(f'--spec: {text!r}; it must be a JSON object, {{"key": value, ...}}')

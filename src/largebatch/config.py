@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from largebatch import paths
 from largebatch.contradictions import contradictions, show
 from largebatch.errors import InputError
+from largebatch.plain import check_plain
 from largebatch.plan import with_grids
 from largebatch.storage import read_json
 
@@ -26,6 +27,7 @@ def complete(config: dict, schema: dict) -> dict:
     Raises:
         InputError: one line for each problem: the key, the value, and what would be right.
     """
+    check_plain(config)
     problems = list(_odd_numbers(config))
     problems += [
         line
@@ -83,6 +85,13 @@ def check_made(dataset: str, source: str, options: dict) -> None:
     record = Path(paths.data(dataset)) / "record.json"
     if record.exists():
         made = read_json(record)
+        right = {"source": str, "options": dict}
+        if not isinstance(made, dict) or any(
+            not isinstance(made.get(key), kind) for key, kind in right.items()
+        ):
+            raise InputError(
+                f"datasets.{dataset}: {record} has no source and options; delete {record.parent}"
+            )
         if (made["source"], made["options"]) != (source, options):
             mine = {"source": source} | options
             there = {"source": made["source"]} | made["options"]

@@ -45,7 +45,8 @@ def read_json(path: str | Path) -> Any:
     """Read a JSON file; a broken one is an InputError that names it."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    # ValueError: no UTF-8, no JSON, or an integer of thousands of digits.
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error})") from error
 
 
@@ -79,9 +80,11 @@ def read_tensors(path: str | Path) -> dict:
 
     try:
         return load_file(path)
-    except (OSError, SafetensorError) as error:
+    # The others: types of numbers that this torch does not know, sizes beyond 64 bits.
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        why = " ".join(str(error).split())
         raise InputError(
-            f"{path}: cannot be read as safetensors ({error}); write it with "
+            f"{path}: cannot be read as safetensors ({why}); write it with "
             "safetensors.torch.save_file"
         ) from error
 

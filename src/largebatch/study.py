@@ -1,11 +1,14 @@
 """A whole study, checked before anything runs: its config and the options of its data sets."""
 
+import os
 from pathlib import Path
 
 from largebatch import paths
 from largebatch.config import check_made, complete
+from largebatch.data.checks import user_path
 from largebatch.data.registry import check_options
 from largebatch.errors import InputError
+from largebatch.plain import check_plain
 
 
 def check(config: dict, schema: dict) -> tuple[dict, dict[str, dict]]:
@@ -18,6 +21,7 @@ def check(config: dict, schema: dict) -> tuple[dict, dict[str, dict]]:
     Raises:
         InputError: all problems, a line each.
     """
+    check_plain(config)
     problems, options = [], {}
     try:
         done = complete(config, schema)
@@ -51,5 +55,6 @@ def own_regime(arm: dict) -> dict:
 
 def _check_path(key: str, path) -> None:
     """Refuse a folder or file that is not there."""
-    if isinstance(path, str) and path and not Path(path).expanduser().exists():
-        raise InputError(f"{key}: there is no {path} (seen from {Path.cwd()})")
+    if isinstance(path, str) and path and not os.path.exists(user_path(key, path)):
+        shown = path if path.isprintable() else repr(path)
+        raise InputError(f"{key}: there is no {shown} (seen from {Path.cwd()})")

@@ -21,6 +21,7 @@ GROUND_ORDER += [
     "remedies",
     "plan",
     "contradictions",
+    "plain",
     "config",
 ]
 GROUND_ORDER += ["codefiles"]

@@ -62,7 +62,7 @@ def encrypted(content: bytes) -> bytes:
         (encrypted(packed({"wavs/a.wav": b"first"})), "cannot be unpacked .*encrypted"),
         (packed({"sounds/a.wav": b"first"}), "no files below a folder 'wavs'"),
         (packed({"x/y/wavs/a.wav": b"first"}), "no files below a folder 'wavs'"),
-        (packed(FILES | {"top/wavs/a.wav": b"other"}), "holds wavs/a.wav twice"),
+        (packed(FILES | {"top/wavs/a.wav": b"other"}), "holds 'wavs/a.wav' twice"),
         (packed({"wavs/a.wav": b"0" * 12}, "", zipfile.ZIP_DEFLATED), "more than the 11 bytes"),
     ],
     ids=[

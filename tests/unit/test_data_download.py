@@ -36,7 +36,7 @@ def net(monkeypatch):
     answers: dict[str, list] = {FIRST: [OSError("no route")], SECOND: [OSError("no route")]}
     asked: list[str] = []
 
-    def retrieve(url, path):
+    def retrieve(url, path, max_bytes):
         asked.append(url)
         answer = answers[url].pop(0) if len(answers[url]) > 1 else answers[url][0]
         if isinstance(answer, tuple):  # some bytes, then a failure
@@ -220,21 +220,75 @@ def _no_proxy(monkeypatch):
 
 
 def test_pooch_retrieves_the_exact_bytes(server, tmp_path):
-    download.retrieve(f"{server}/whole", tmp_path / "digits.gz")
+    download.retrieve(f"{server}/whole", tmp_path / "digits.gz", len(PACKED))
     assert (tmp_path / "digits.gz").read_bytes() == PACKED
 
 
 def test_a_transfer_that_ends_early_is_an_error(server, tmp_path):
     with pytest.raises(OSError, match="IncompleteRead"):
-        download.retrieve(f"{server}/half", tmp_path / "digits.gz")
+        download.retrieve(f"{server}/half", tmp_path / "digits.gz", 1 << 20)
 
 
 def test_a_redirect_to_plain_http_is_refused(server, tmp_path):
     with pytest.raises(ValueError, match="/whole: only https is allowed"):
-        download.retrieve(f"{server}/away", tmp_path / "digits.gz")
+        download.retrieve(f"{server}/away", tmp_path / "digits.gz", 1 << 20)
 
 
 def test_a_missing_page_is_named_by_its_status(server, tmp_path):
     with pytest.raises(OSError, match="404") as error:
-        download.retrieve(f"{server}/missing", tmp_path / "digits.gz")
+        download.retrieve(f"{server}/missing", tmp_path / "digits.gz", 1 << 20)
     assert download._reason(error.value) == "HTTP status 404"
+
+
+def test_an_endless_transfer_is_given_up(server, tmp_path):
+    with pytest.raises(OSError, match="more than the 1000 bytes expected"):
+        download.retrieve(f"{server}/whole", tmp_path / "digits.gz", 1000)
+    assert (tmp_path / "digits.gz").stat().st_size <= 1000
+
+
+@pytest.mark.parametrize(
+    ("start", "to", "allowed"),
+    [
+        ("https://github.com/a", "https://codeload.github.com/a", True),
+        ("https://github.com/a", "https://github.com/b", True),
+        ("https://github.com/a", "https://github.com.other.example/a", False),
+        ("https://github.com/a", "https://github.com@other.example/a", False),
+        ("https://one.example/a", "https://codeload.github.com/a", False),
+        ("https://one.example/a", "http://one.example/a", False),
+        ("https://one.example/a", "file:///etc/passwd", False),
+    ],
+)
+def test_redirects_lead_to_listed_hosts_only(monkeypatch, tmp_path, start, to, allowed):
+    """The hook that pooch's downloader is given, with an answer that redirects."""
+    import pooch
+
+    class Answer:
+        is_redirect, url, headers = True, start, {"location": to}
+
+    def downloader(**options):
+        return lambda url, file, _: options["hooks"]["response"](Answer())
+
+    monkeypatch.setattr(pooch, "HTTPDownloader", downloader)
+    if allowed:
+        download.retrieve(start, tmp_path / "f", 10)
+    else:
+        with pytest.raises(ValueError, match=r"only https|another host"):
+            download.retrieve(start, tmp_path / "f", 10)
+
+
+def test_the_hosts_of_all_data_sets_are_these():
+    from importlib import import_module
+    from urllib.parse import urlsplit
+
+    from largebatch.data.registry import SOURCES
+
+    found = set()
+    for module in map(import_module, SOURCES.values()):
+        files = [getattr(module, "FILE", None), *getattr(module, "FILES", {}).values()]
+        found |= {urlsplit(url).hostname for file in files if file for url in file.urls}
+    assert found == {
+        "github.com",
+        "ossci-datasets.s3.amazonaws.com",
+        "storage.googleapis.com",
+        "www.cs.toronto.edu",
+    }

@@ -339,7 +339,7 @@ def test_missing_places_are_named(tmp_path):
         ({}, "timit.path: None .* egs/timit/s5 .* licensed"),
         ({"path": "x", "cmvn": "global"}, "timit.cmvn: 'global'; .* none or utterance or speaker"),
         ({"path": "x", "absent_senones": None}, "timit.absent_senones: None; .* error or drop"),
-        ({"path": "x", "senones": 1}, "timit.senones: 1 .* >= 2"),
+        ({"path": "x", "senones": 1}, r"timit.senones: 1 .* in 2\.\."),
         ({"path": "x", "test_features": 3}, "timit.test_features: 3; .* name of a file"),
         ({"path": "x", "seed": -1}, "timit.seed: -1"),
     ],

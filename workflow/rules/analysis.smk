@@ -35,12 +35,12 @@ rule gather:
         f"logs/{STUDY}/gather.log",
     localrule: True
     params:
-        spec=gather_spec(),
+        spec=lambda w: gather_spec(),  # a string would have its {braces} replaced
         files=named(paths.gathered(STUDY, name) for name in (*GATHERED, "provenance")),
     message:
         "Gathering all results of the study {STUDY}"
     shell:
-        "python -m largebatch gather --spec {params.spec:q} --out {params.files}"
+        "python -m largebatch gather --spec {params.spec:q} --out {params.files:q}"
         " --provenance {output.record:q} > {log:q} 2>&1"
 
 
@@ -67,14 +67,16 @@ rule tables:
     params:
         spec=json.dumps({"settings": settings()}),
         tables=named(paths.gathered(STUDY, name) for name in (*GATHERED, *TIMES)),
-        files=" ".join(
-            f"{name}={REPORTS}/tables/{name}.csv {REPORTS}/tables/{name}.md" for name in TABLES
-        ),
+        files=[
+            word
+            for name in TABLES
+            for word in (f"{name}={REPORTS}/tables/{name}.csv", f"{REPORTS}/tables/{name}.md")
+        ],
     message:
         "Making the tables of the study {STUDY}"
     shell:
-        "python -m largebatch tables --spec {params.spec:q} --in {params.tables}"
-        " --out {params.files}"
+        "python -m largebatch tables --spec {params.spec:q} --in {params.tables:q}"
+        " --out {params.files:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
 
 

@@ -35,7 +35,7 @@ rule verify:
         f"logs/{STUDY}/verify.log",
     localrule: True
     params:
-        spec=verify_spec(),
+        spec=lambda w: verify_spec(),  # a string would have its {braces} replaced
         report=f"{REPORTS}/verification.md",
     message:
         "Checking all digests and records of the study {STUDY}: {params.report}"
@@ -66,14 +66,18 @@ rule train_again:
     threads: CONFIG["threads"]
     resources:
         gpu=GPU,
+        mem_mb=growing(8000),
+        runtime=growing(240),
     params:
         spec=train_spec,
-        tuned=lambda w: " ".join(tuned(w)),
+        state=f"{paths.state(STUDY, '{network}', '{method}', '{trial}')}.again",
+        tuned=tuned,
         versions=VERSIONS,
     message:
         "Training {wildcards.network} with {wildcards.method}, trial {wildcards.trial}, again"
     shell:
         "python -m largebatch train --spec {params.spec:q} --threads {threads}"
+        " --state {params.state:q}"
         " --in data={input.data:q} tuned={params.tuned:q}"
         " --out start={output.start:q} final={output.final:q} history={output.history:q}"
         " run={output.run:q} epochs={output.epochs:q}"
@@ -166,7 +170,7 @@ rule reproduce:
         f"logs/{STUDY}/reproduce.log",
     localrule: True
     params:
-        spec=json.dumps(study_spec(reproduce=CONFIG["reproduce"])),
+        spec=lambda w: json.dumps(study_spec(reproduce=CONFIG["reproduce"])),
         report=f"{REPORTS}/reproducibility.md",
     message:
         "Comparing what was done again with the study {STUDY}: {params.report}"
@@ -186,7 +190,7 @@ rule archive:
         f"logs/{STUDY}/archive.log",
     localrule: True
     params:
-        spec=archive_spec(),
+        spec=lambda w: archive_spec(),
     message:
         "Packing the study {STUDY}: {output.archive}"
     shell:

@@ -17,6 +17,13 @@ from snakemake.exceptions import WorkflowError
 
 with open(workflow.source_path("../schemas/config.schema.yaml")) as stream:
     SCHEMA = yaml.safe_load(stream)
+# Snakemake's own templates run Python that is written in a config. Here `module:function` alone does.
+for path in workflow.overwrite_configfiles:
+    if "__use_yte__" in open(path, encoding="utf-8").read():
+        raise WorkflowError(
+            f"The study cannot be run:\n{path}: __use_yte__; code in a study is not allowed, code of "
+            "your own is named as module:function"
+        )
 try:
     CONFIG, DATASET_OPTIONS = check(config, SCHEMA)
 except InputError as error:
@@ -57,7 +64,9 @@ if GPUS:
         workflow.global_resources["gpu"] = len(GPUS) * CONFIG["jobs_per_gpu"]
 exports = [f"PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH"]
 exports += [f"{name}={shlex_quote(value)}" for name, value in EXPORTS.items()]
-shell.prefix(f"set -euo pipefail; export {' '.join(exports)}; ")
+# Braces are doubled: Snakemake would put the Snakefile's variables in their place, unquoted.
+PREFIX = f"set -euo pipefail; export {' '.join(exports)}; "
+shell.prefix(PREFIX.replace("{", "{{").replace("}", "}}"))
 
 
 def GPU(wildcards):

@@ -45,11 +45,11 @@ for name, tables in FIGURE_TABLES.items():
         localrule: True
         params:
             spec=json.dumps({"figure": name, "settings": settings()}),
-            tables=" ".join(f"{table}={paths.gathered(STUDY, table)}" for table in tables),
+            tables=named(paths.gathered(STUDY, table) for table in tables),
         message:
             f"Drawing {name} of the study {STUDY}"
         shell:
-            "python -m largebatch figure --spec {params.spec:q} --in {params.tables}"
+            "python -m largebatch figure --spec {params.spec:q} --in {params.tables:q}"
             " --out svg={output.svg:q} png={output.png:q} pdf={output.pdf:q}"
             " --provenance {output.provenance:q} > {log:q} 2>&1"
 
@@ -78,7 +78,7 @@ rule page:
         f"logs/{STUDY}/page.log",
     localrule: True
     params:
-        spec=json.dumps({"config": PUBLIC_CONFIG}),
+        spec=lambda w: json.dumps({"config": PUBLIC_CONFIG}),  # its title may have {braces}
     message:
         "Writing the report of the study {STUDY}: {output.page}"
     shell:

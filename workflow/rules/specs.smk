@@ -10,8 +10,8 @@ def code(*modules):
 
 
 def named(files):
-    """Gathered tables as words of a command line, `name=path`; both are made of safe characters."""
-    return " ".join(f"{os.path.splitext(os.path.basename(path))[0]}={path}" for path in files)
+    """Gathered tables as words of a command line, `name=path`."""
+    return [f"{os.path.splitext(os.path.basename(path))[0]}={path}" for path in files]
 
 
 def user_code(name):

@@ -49,8 +49,8 @@ def mapping(option: str, words: list[str]) -> dict:
     if len(words) == 1 and words[0].lstrip().startswith("{"):
         try:
             return json.loads(words[0])
-        except json.JSONDecodeError as error:
-            raise InputError(f"{option}: {words[0]!r} is no JSON ({error})") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{option}: {words[0][:200]!r} is no JSON ({error})") from error
     found = {}
     for word in words:
         key, equals, text = word.partition("=")
@@ -60,7 +60,7 @@ def mapping(option: str, words: list[str]) -> dict:
             raise InputError(f"{option}: {key} is given twice")
         try:
             found[key] = json.loads(text)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # no JSON, or an integer of thousands of digits
             found[key] = text
     return found
 

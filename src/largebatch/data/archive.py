@@ -2,8 +2,8 @@
 
 import hashlib
 import io
+import stat
 import zipfile
-import zlib
 
 from largebatch.errors import InputError
 
@@ -31,11 +31,36 @@ def read_zip(content: bytes, folder: str, max_bytes: int) -> dict[str, bytes]:
             members = _members(archive, folder)
             if sum(member.file_size for member in members.values()) > max_bytes:
                 raise InputError(f"has more than the {max_bytes} bytes expected, unpacked")
-            return {name: archive.read(members[name]) for name in sorted(members)}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read as a zip ({error})") from error
+            return {name: read_member(archive, members[name]) for name in sorted(members)}
+    except InputError:
+        raise
     except (RuntimeError, NotImplementedError) as error:  # encrypted, or an unusual compression
-        raise InputError(f"cannot be unpacked ({error})") from error
+        raise InputError(f"cannot be unpacked ({one_line(error)})") from error
+    except Exception as error:  # damage shows as one of many kinds of errors
+        raise InputError(f"cannot be read as a zip ({one_line(error)})") from error
+
+
+def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return one file of a zip; no more than its declared size is ever unpacked.
+
+    `ZipFile.read` unpacks all of it before it looks at that size: a bomb would fill the memory.
+
+    Raises:
+        InputError: a compression whose unpacking cannot be bounded, or fewer bytes than declared.
+        Exception: damage shows as one of many kinds of errors.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise InputError("cannot be unpacked (its files must be stored or deflated)")
+    with archive.open(member) as stream:
+        content = stream.read(max(1, member.file_size))  # of 0 bytes nothing would be checked
+    if len(content) != member.file_size:
+        raise InputError(f"cannot be unpacked ({len(content)} of {member.file_size} bytes)")
+    return content
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, or else its type, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def content_digest(files: dict[str, bytes]) -> str:
@@ -64,8 +89,10 @@ def _members(archive: zipfile.ZipFile, folder: str) -> dict[str, zipfile.ZipInfo
         parts = member.filename.split("/")
         if folder in parts[:2] and not member.is_dir():
             name = "/".join(parts[parts.index(folder) :])
+            if ".." in parts or stat.S_ISLNK(member.external_attr >> 16):
+                raise InputError(f"holds {name!r}, a link or a path that leads out of its folder")
             if name in found:
-                raise InputError(f"holds {name} twice")
+                raise InputError(f"holds {name!r} twice")
             found[name] = member
     if not found:
         raise InputError(f"has no files below a folder {folder!r}")

@@ -58,7 +58,10 @@ class Arrays:
                 f"{self.source}: test_inputs are {test.dtype} {list(test.shape[1:])}, "
                 f"train_inputs {train.dtype} {list(train.shape[1:])}; they must be alike"
             )
-        absent = (self.train_targets.bincount(minlength=self.classes) == 0).nonzero().flatten()
+        # More classes than samples leave one of the first N + 1 empty: no longer table is needed.
+        most = min(self.classes, len(self.train_targets) + 1)
+        counts = self.train_targets.clamp(max=most - 1).bincount(minlength=most)
+        absent = (counts == 0).nonzero().flatten()
         if absent.tolist() == [0] and not (self.test_targets == 0).any():
             raise InputError(
                 f"{self.source}: labels run from 1 to {self.classes - 1}; they must count from 0"
@@ -107,7 +110,7 @@ def load(path: str | Path, device: str | torch.device = "cpu") -> Arrays:
             record = json.loads(stream.metadata()["record"])
         about = {key: record[key] for key in ("classes", "source", "options")}
         about["class_names"] = record.get("class_names")
-    except (TypeError, KeyError, json.JSONDecodeError) as error:
+    except (TypeError, KeyError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: has no record; write it with largebatch.data.save") from error
     try:
         Arrays(**tensors, **about)

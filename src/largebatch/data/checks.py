@@ -1,5 +1,8 @@
 """Checks of option values that several datasets share."""
 
+import stat
+from pathlib import Path
+
 from largebatch.errors import InputError
 
 
@@ -24,3 +27,34 @@ def first_names(names: list[str], most: int = 5) -> str:
     """Return the first names of a list for a message, and how many more there are."""
     rest = len(names) - most
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def is_file(path: Path) -> bool:
+    """Whether a file is there; a name that no file can have, such as one too long, is not there."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def user_path(key: str, path: str) -> Path:
+    """Return a path of the user's with `~` replaced; a home that is not there is an InputError."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(
+            f"{key}: {path!r} is in a home folder that is not known; write it out"
+        ) from error
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """Return a file's bytes; a pipe, a device or more than `most` bytes is an InputError."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError("cannot be read (a pipe or a device, no file)")
+        if found.st_size > most:
+            raise InputError(f"has {found.st_size} bytes; it may have up to {most}")
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})") from error

@@ -5,15 +5,17 @@ cs.toronto.edu/~kriz/cifar.html. A record has one byte a label and 3072 bytes fo
 red, green and blue planes of 32 x 32, row by row.
 """
 
+import gzip
 import io
 import tarfile
-import zlib
 
+from largebatch.data.archive import one_line
 from largebatch.data.checks import check_integer
 from largebatch.errors import InputError
 
 _IMAGE = (3, 32, 32)
 _IMAGE_BYTES = 3072
+_SLACK = 1 << 24  # bytes for headers and other files, such as the names of the classes
 
 
 def check_samples(source: str, options: dict, samples: dict[str, int]) -> None:
@@ -71,9 +73,12 @@ def read_members(content: bytes, name: str, sizes: dict[str, int]) -> dict[str, 
         InputError: not a tar.gz archive, a missing file, or one of another size.
     """
     files = {}
+    stream = _Bounded(content, sum(sizes.values()) + _SLACK)
     try:
-        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
+                if member.size < 0:  # tarfile would go back and read the same for ever
+                    raise InputError(f"{name}: {member.name!r} has {member.size} bytes")
                 if member.name in sizes and member.isfile():
                     if member.size != sizes[member.name]:
                         raise InputError(
@@ -81,12 +86,43 @@ def read_members(content: bytes, name: str, sizes: dict[str, int]) -> dict[str, 
                             f"{sizes[member.name]}"
                         )
                     files[member.name] = archive.extractfile(member).read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{name}: cannot be read as a tar.gz archive ({error})") from error
+    except InputError:
+        raise
+    except Exception as error:  # damage shows as one of many kinds of errors
+        why = one_line(error)
+        raise InputError(f"{name}: cannot be read as a tar.gz archive ({why})") from error
     missing = [member for member in sizes if member not in files]
     if missing:
         raise InputError(f"{name}: lacks {', '.join(missing)}")
     return files
+
+
+class _Bounded:
+    """What tarfile needs of an unpacked stream, up to a bound: tarfile asks for what headers say.
+
+    Args:
+        content: gzip.
+        most: bytes that may be unpacked.
+    """
+
+    def __init__(self, content: bytes, most: int):
+        self._stream, self._most = gzip.GzipFile(fileobj=io.BytesIO(content)), most
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def seek(self, place: int) -> int:
+        return self._stream.seek(self._checked(place))
+
+    def read(self, size: int) -> bytes:
+        self._checked(size)
+        self._checked(self.tell() + size)
+        return self._stream.read(size)
+
+    def _checked(self, number: int) -> int:
+        if not 0 <= number <= self._most:
+            raise tarfile.ReadError(f"headers lead to byte {number} of at most {self._most}")
+        return number
 
 
 def parse_records(content: bytes, name: str, label_classes: tuple[int, ...]):

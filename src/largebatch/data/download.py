@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import os
 import sys
 import textwrap
 import time
@@ -10,13 +11,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
+from largebatch.data.checks import user_path
 from largebatch.errors import InputError
 from largebatch.storage import atomic
 
 ATTEMPTS = 3
+_PACKING = 1 << 20  # bytes by which a packed file may be longer than unpacked
 TIMEOUT = 30  # seconds without a byte
+# Where a host that a data set lists may send us on to, beside itself.
+REDIRECTS = {"github.com": ("codeload.github.com",)}
 
 
 def _sha256(content: bytes) -> str:
@@ -56,6 +61,8 @@ class RemoteFile:
             FileNotFoundError: there is no such file.
             InputError: it is not this file; the message does not name the path.
         """
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise InputError("cannot be read, it is no regular file")
         try:
             with gzip.open(path) if self.packing == "gzip" else open(path, "rb") as stream:
                 content = stream.read(self.max_bytes + 1)
@@ -91,7 +98,7 @@ def fetch(
         content = _from_mirror(file, mirror, looked)
         if content is not None:
             return content
-    kept = Path(downloads).expanduser().absolute() / file.path
+    kept = user_path("downloads", str(downloads)).absolute() / file.path
     try:
         return file.read(kept)
     except FileNotFoundError:
@@ -114,8 +121,8 @@ def fetch(
 
 def _from_mirror(file: RemoteFile, mirror: str | Path, looked: dict) -> bytes | None:
     """Return the file in the mirror; if it has none, note the place in `looked`, return None."""
-    folder = Path(mirror).expanduser().absolute()
-    if not folder.is_dir():
+    folder = user_path("mirror", str(mirror)).absolute()
+    if not os.path.isdir(folder):
         raise InputError(
             f"mirror: {folder} is not a folder; give an existing one (key `mirror` or "
             "LARGEBATCH_MIRROR) or none"
@@ -134,27 +141,61 @@ def _from_mirror(file: RemoteFile, mirror: str | Path, looked: dict) -> bytes | 
 def _download(file: RemoteFile, url: str, path: Path) -> bytes:
     """Download to a temporary name, check, rename to `path`, and return the content."""
     with atomic(path) as temporary:
-        retrieve(url, temporary)
+        retrieve(url, temporary, file.max_bytes + _PACKING)
         return file.read(temporary)
 
 
-def retrieve(url: str, path: Path) -> None:
-    """Download one URL to `path`, with a progress bar on a terminal."""
+def retrieve(url: str, path: Path, max_bytes: int) -> None:
+    """Download one URL to `path`, with a progress bar on a terminal.
+
+    Args:
+        url: where from; redirects are followed over https, to its own host or one of `REDIRECTS`.
+        path: where to.
+        max_bytes: after so many the download is given up.
+
+    Raises:
+        OSError: no answer, an error status, a transfer that ends early or does not end.
+        ValueError: a redirect to plain http or to another host.
+    """
     import pooch
+
+    host = urlsplit(url).hostname
+    hosts = (host, *REDIRECTS.get(host, ()))
+
+    def refuse(response, *args, **kwargs):
+        if response.is_redirect:
+            _check_redirect(urljoin(response.url, response.headers["location"]), hosts)
 
     downloader = pooch.HTTPDownloader(
         progressbar=sys.stderr.isatty(),
         chunk_size=1 << 16,
         timeout=TIMEOUT,
         headers={"Accept-Encoding": "identity"},  # else a server may unpack .gz on the way
-        hooks={"response": _refuse_plain_redirect},
+        hooks={"response": refuse},
     )
-    downloader(url, str(path), None)
+    with open(path, "wb") as stream:
+        downloader(url, _Limited(stream, max_bytes), None)
 
 
-def _refuse_plain_redirect(response, *args, **kwargs) -> None:
-    if response.is_redirect:
-        _require_https(urljoin(response.url, response.headers["location"]))
+class _Limited:
+    """A file to write to that refuses to grow beyond a size: a server may never end."""
+
+    def __init__(self, stream, most: int):
+        self._stream, self._most = stream, most
+
+    def write(self, content: bytes) -> int:
+        if self._stream.tell() + len(content) > self._most:
+            raise OSError(f"more than the {self._most} bytes expected")
+        return self._stream.write(content)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
+def _check_redirect(url: str, hosts: tuple[str | None, ...]) -> None:
+    _require_https(url)
+    if urlsplit(url).hostname not in hosts:
+        raise ValueError(f"{url}: redirected to another host than {', '.join(map(str, hosts))}")
 
 
 def _require_https(url: str) -> None:

@@ -20,6 +20,8 @@ OPTIONS = {
     "seed": 0,  # of the split, the samples and the order of all
 }
 
+LARGEST = 1 << 14  # pixels of a side
+
 
 def check(options: dict) -> None:
     """Raise InputError for a value out of range; the path is looked at by `prepare`."""
@@ -33,9 +35,9 @@ def check(options: dict) -> None:
         if len(size) != 2:
             raise InputError(f"image-folder.size: {size!r} is not allowed; give [height, width]")
         for length in size:
-            check_integer("image-folder.size", length, 1)
+            check_integer("image-folder.size", length, 1, LARGEST)
     elif size is not None:
-        check_integer("image-folder.size", size, 1)
+        check_integer("image-folder.size", size, 1, LARGEST)
     if type(options["channels"]) is not int or options["channels"] not in (1, 3):
         raise InputError(
             f"image-folder.channels: {options['channels']!r} is not allowed; it must be 1 or 3"

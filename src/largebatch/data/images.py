@@ -1,6 +1,7 @@
 """Image files to arrays of bytes, by Pillow."""
 
 import io
+import os
 import textwrap
 import warnings
 from collections.abc import Callable
@@ -45,6 +46,7 @@ def read_images(
             broken.append(f"{name} ({error})")
             continue
         if images is None:
+            _check_memory(len(names), pixels, source)
             images, first = np.empty((len(names), *pixels.shape), np.uint8), name
         if pixels.shape == images.shape[1:]:
             images[position] = pixels
@@ -98,7 +100,7 @@ def decode(content: bytes, channels: int, size: tuple[int, int] | None):
     except UnidentifiedImageError as error:  # its own message has an address in memory
         raise InputError("no image of a known format") from error
     except Exception as error:  # damage shows as one of many kinds of errors
-        why = f"{error}" or type(error).__name__
+        why = f"{error}".strip() or type(error).__name__
         raise InputError(textwrap.shorten(why, 120, placeholder=" ...")) from error
     if size is not None and image.size != size[::-1]:
         image = image.resize(size[::-1], Image.Resampling.BILINEAR)
@@ -120,6 +122,16 @@ def _plain(image):
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return image.convert("RGB")
+
+
+def _check_memory(count: int, pixels, source: str) -> None:
+    """Raise InputError unless `count` images like this one fit into the machine's memory."""
+    needed, there = count * pixels.nbytes, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > there:
+        raise InputError(
+            f"{source}: {count} images of {_size(pixels)} take {needed >> 20} MiB, this machine "
+            f"has {there >> 20}; set `size` to resize them, or take fewer"
+        )
 
 
 def _size(pixels) -> str:

@@ -22,9 +22,10 @@ those of the recipe's own split, and another run of Kaldi may have another numbe
 `hmm-info exp/tri3_ali/final.mdl` tells it.
 """
 
+import os
 from pathlib import Path
 
-from largebatch.data.checks import check_integer, first_names
+from largebatch.data.checks import check_integer, first_names, user_path
 from largebatch.data.kaldi import read_pairs, read_table
 from largebatch.errors import InputError
 
@@ -44,6 +45,7 @@ OPTIONS = {
     "seed": 0,  # of the order of the frames
 }
 FEATURES = 40
+MOST_SENONES = 1 << 20  # a hundred times what large models have; a table of them is made
 _FILES = ("train_features", "train_alignments", "test_features", "test_alignments")
 _CHOICES = {"absent_senones": ("error", "drop"), "cmvn": ("none", "utterance", "speaker")}
 
@@ -62,7 +64,7 @@ def check(options: dict) -> None:
         if options[key] not in allowed:
             raise InputError(f"timit.{key}: {options[key]!r}; it must be {' or '.join(allowed)}")
     if options["senones"] is not None:
-        check_integer("timit.senones", options["senones"], 2)
+        check_integer("timit.senones", options["senones"], 2, MOST_SENONES)
     check_integer("timit.seed", options["seed"], 0)
 
 
@@ -82,8 +84,8 @@ def prepare(options: dict, fetch) -> dict:
     """
     from largebatch.data.frames import normalize, shuffled, splice
 
-    root = Path(options["path"]).expanduser()
-    if not root.is_dir():
+    root = user_path("timit.path", options["path"])
+    if not os.path.isdir(root):
         raise InputError(f"timit.path: there is no folder {root}")
     sets = {part: _read(part, options, root) for part in ("train", "test")}
     number = _numbering(sets["train"][1], sets["test"][1], options)
@@ -109,7 +111,8 @@ def _read(part: str, options: dict, root: Path):
     source, target = (root / options[f"{part}_{kind}"] for kind in ("features", "alignments"))
     alignments = dict(read_table(target, root))
     for utterance, senones in alignments.items():
-        _check_senones(senones, f"{target}: utterance {utterance}", options["senones"])
+        limit = options["senones"] or MOST_SENONES
+        _check_senones(senones, f"{target}: utterance {utterance}", limit)
     total = sum(map(len, alignments.values()))
     frames, targets = np.empty((total, FEATURES), np.float32), np.empty(total, np.int64)
     utterances: dict[str, int] = {}
@@ -130,15 +133,15 @@ def _read(part: str, options: dict, root: Path):
     return frames, targets, utterances
 
 
-def _check_senones(senones, name: str, limit: int | None) -> None:
+def _check_senones(senones, name: str, limit: int) -> None:
     import numpy as np
 
     if getattr(senones, "dtype", None) != np.int32 or senones.ndim != 1 or not len(senones):
         raise InputError(f"{name}: must be int32, one a frame, at least one (ali-to-pdf writes it)")
-    if senones.min() < 0 or (limit is not None and senones.max() >= limit):
+    if senones.min() < 0 or senones.max() >= limit:
         wrong = senones.min() if senones.min() < 0 else senones.max()
         raise InputError(
-            f"{name}: senone {wrong}; ids must be in 0..{'' if limit is None else limit - 1} (key "
+            f"{name}: senone {wrong}; ids must be in 0..{limit - 1} (key "
             "timit.senones; were the alignments written by ali-to-pdf?)"
         )
 

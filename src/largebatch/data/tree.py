@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from largebatch.data.archive import content_digest
+from largebatch.data.archive import content_digest, one_line, read_member
+from largebatch.data.checks import is_file, read_bounded, user_path
 from largebatch.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff")
@@ -54,10 +55,10 @@ class Tree:
 @contextmanager
 def open_tree(path: str | Path, key: str) -> Iterator[Tree]:
     """Give the tree of a folder or of a zip archive on disk; `key` names the option in errors."""
-    place = Path(path).expanduser()
-    if place.is_dir():
+    place = user_path(key, path)
+    if os.path.isdir(place):
         yield folder_tree(place, f"{key}: {path}")
-    elif place.is_file():
+    elif is_file(place):
         with zip_tree(place, f"{key}: {path}") as tree:
             yield tree
     else:
@@ -82,10 +83,7 @@ def folder_tree(top: Path, name: str) -> Tree:
         files += [(inner / name).as_posix() for name in names if _visible(name) and _image(name)]
 
     def read(path: str) -> bytes:
-        try:
-            return (top / path).read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})") from error
+        return read_bounded(top / path, MAX_FILE_BYTES)
 
     return Tree(name, _sorted(files), folders, read)
 
@@ -103,16 +101,18 @@ def zip_tree(stream, name: str) -> Iterator[Tree]:
     """
     try:
         archive = zipfile.ZipFile(stream)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-        raise InputError(f"{name}: cannot be read as a zip archive ({error})") from error
+    except Exception as error:  # damage shows as one of many kinds of errors
+        raise InputError(f"{name}: cannot be read as a zip archive ({one_line(error)})") from error
     with archive:
         members, folders = _members(archive, name)
 
         def read(path: str) -> bytes:
             try:
-                return archive.read(members[path])  # never more than the declared size
+                return read_member(archive, members[path])
+            except InputError:
+                raise
             except Exception as error:  # damage shows as one of many kinds of errors
-                raise InputError(f"cannot be unpacked ({error})") from error
+                raise InputError(f"cannot be unpacked ({one_line(error)})") from error
 
         yield Tree(name, _sorted(members), folders, read)
 

@@ -14,6 +14,8 @@ from largebatch.errors import InputError
 from largebatch.landscape.modules import ModuleObjective
 from largebatch.storage import read_json, read_tensors
 
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
 
 def load_network(spec: dict, arrays: Arrays, path: str | Path) -> nn.Module:
     """Return the network of a spec with a checkpoint's weights and buffers.
@@ -34,11 +36,19 @@ def load_network(spec: dict, arrays: Arrays, path: str | Path) -> nn.Module:
             f"the {networks.describe(settings)} network has {wanted.get(name, 'none')}"
             + _hint(others, wanted, found)
         )
-    for name, value in state.items():
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            raise InputError(f"{path}: {name} holds NaN or infinity; weights must be finite")
+    for name, wanted_value in network.state_dict().items():
+        _check_values(f"{path}: {name}", state[name], wanted_value.dtype)
     network.load_state_dict(state)
     return network.to(arrays.train_inputs.device)
+
+
+def _check_values(name: str, value: Tensor, dtype: torch.dtype) -> None:
+    """Refuse what would change on its way into the network: other kinds of numbers, infinities."""
+    if value.dtype != dtype and not (value.dtype in _FLOATS and dtype in _FLOATS):
+        raise InputError(f"{name} has dtype {value.dtype}; the network has {dtype}")
+    # After the conversion: float64 holds more than float32 does.
+    if value.is_floating_point() and not bool(value.to(dtype).float().isfinite().all()):
+        raise InputError(f"{name} holds NaN or infinity; weights must be finite")
 
 
 def _hint(others: list[str], wanted: dict, found: dict) -> str:
@@ -126,4 +136,10 @@ class AtOnePoint:
 def completed(paths: str | list[str]) -> bool:
     """Whether every run behind these `run.json` files ended with finite losses."""
     files = [paths] if isinstance(paths, str) else paths
-    return all(read_json(path)["status"] == "completed" for path in files)
+    for path in files:
+        record = read_json(path)
+        if not isinstance(record, dict) or not isinstance(record.get("status"), str):
+            raise InputError(f"{path}: has no status; a run's record says how it ended")
+        if record["status"] != "completed":
+            return False
+    return True
