@@ -80,5 +80,6 @@ class Kept:
             if source.is_dir():
                 shutil.rmtree(outputs[name], ignore_errors=True)
             os.replace(source, outputs[name])
-            os.utime(outputs[name])  # now: a start that was done long before is no older than the rest
+            # Now: a start that was done long before is no older than the rest.
+            os.utime(outputs[name])
         shutil.rmtree(self.folder, ignore_errors=True)
