@@ -4,6 +4,6 @@ A row is a small file in `benchmarks/rows`: its `ROWS` names one or more functio
 
     measure(repeats: int, quick: bool) -> Row | list[Row]
 
-(see `benchmarks.suite`) that time two or more implementations of the same work in turn. Heavy imports
-belong inside the functions: listing the rows loads no torch.
+(see `benchmarks.suite`) that time two or more implementations of the same work in turn. Heavy
+imports belong inside the functions: listing the rows loads no torch.
 """
