@@ -48,8 +48,8 @@ def reached(size: str, repeats: int, quick: bool) -> Row:
         ratio=min(result.ratio for result in found),
         unit="of SciPy's sharpness at least",
         note=f"the worst of {len(found)} checkpoints {source}, against 10 and 50 iterations on f"
-        f" and on 1e4 f; median {evaluations:g} evaluations by SciPy, which stayed at the start {stuck}"
-        " times on f itself",
+        f" and on 1e4 f; median {evaluations:g} evaluations by SciPy, which on f itself"
+        f" stayed at the start {stuck} times",
     )
 
 
