@@ -7,3 +7,10 @@ A row is a small file in `benchmarks/rows`: its `ROWS` names one or more functio
 (see `benchmarks.suite`) that time two or more implementations of the same work in turn. Heavy
 imports belong inside the functions: listing the rows loads no torch.
 """
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+if str(ROOT / "src") not in sys.path:
+    sys.path.insert(0, str(ROOT / "src"))  # of this checkout, also where another is installed

@@ -7,11 +7,8 @@ import time
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-if str(ROOT / "src") not in sys.path and (ROOT / "src").exists():
-    sys.path.insert(0, str(ROOT / "src"))  # this checkout, also where another is installed
-
-from benchmarks.rows import found  # noqa: E402
+from benchmarks import ROOT
+from benchmarks.rows import found
 
 
 def main(words: list[str] | None = None) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from benchmarks.page import quartiles, target
 from benchmarks.suite import Row
@@ -49,7 +50,8 @@ def draw(rows: Sequence[Row]) -> Figure:
     axes.grid(axis="x")
     axes.grid(axis="y", visible=False)
     axes.set_xlabel("times the target (right of the line: met)")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
-    axes.xaxis.set_minor_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_title("Against what a user would write instead, and the machine's limit")
     return figure

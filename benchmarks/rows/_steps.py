@@ -1,21 +1,30 @@
-"""One epoch of training, timed: ours without its evaluations, and the loop that tutorials write."""
+"""Epochs of training to be timed: ours without its evaluations, and the loop of the tutorials."""
 
 import itertools
 import time
+from collections.abc import Callable
+
+from benchmarks.rows import _models
 
 
-def ours(model: dict, data, batch_size: int) -> float:
-    """Train one epoch by `largebatch.training.train`; return the seconds of its steps alone.
+def ours(model: str, batch_size: int, steps: int) -> Callable[[], float]:
+    """Return one epoch by `largebatch.training.train`, which gives the seconds of its steps alone.
 
     Args:
-        model: see `_models`.
-        data: inputs and targets, a whole number of batches.
+        model: name in `_models`.
+        batch_size: in samples.
+        steps: of the epoch.
     """
-    from benchmarks.rows._models import started
+    import torch
+
+    from largebatch.runtime import set_up_torch
     from largebatch.seeding import torch_generator
     from largebatch.training import TrainingSettings, train
     from largebatch.training.parts import Average, Remedy
 
+    set_up_torch("cpu", torch.get_num_threads())
+    data = _models.samples(model, steps * batch_size)
+    few = tuple(part[:2] for part in data)
     times = {}
 
     class Stopwatch(Average):
@@ -27,46 +36,50 @@ def ours(model: dict, data, batch_size: int) -> float:
             parts.average = Stopwatch()
 
     def on_epoch(row, network):
-        if row["epoch"] == 0:
-            times["start"] = time.perf_counter()
+        times.setdefault("start", time.perf_counter())  # after the evaluation of the start
 
-    few = tuple(part[:2] for part in data)
-    train(
-        *(started(model), data, few, TrainingSettings(batch_size, epochs=1)),
-        shuffle=torch_generator(3),
-        dropout_seed=4,
-        on_epoch=on_epoch,
-        remedies=[Timed()],
-    )
-    return times["end"] - times["start"]
+    def epoch() -> float:
+        times.clear()
+        train(
+            *(_models.started(model), data, few, TrainingSettings(batch_size, epochs=1)),
+            shuffle=torch_generator(3),
+            dropout_seed=4,
+            on_epoch=on_epoch,
+            remedies=[Timed()],
+        )
+        return times["end"] - times["start"]
+
+    return epoch
 
 
-def tutorial(model: dict, data, batch_size: int) -> float:
-    """Train one epoch as PyTorch's tutorials do; return its seconds.
+def tutorial(model: str, batch_size: int, steps: int) -> Callable[[], float]:
+    """Return one epoch as PyTorch's tutorials write it; arguments as of `ours`.
 
-    A generous form of it: the samples are tensors already, where tutorials decode and transform
-    each image on its way.
+    In a generous form: the samples are tensors already, where tutorials decode and transform each
+    image on its way, and the layers are PyTorch's own.
     """
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    from benchmarks.rows._models import started
+    data = _models.samples(model, steps * batch_size)
 
-    network = started(model)
-    optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
-    loss_function = torch.nn.CrossEntropyLoss()
-    generator = torch.Generator().manual_seed(3)
-    loader = DataLoader(TensorDataset(*data), batch_size, shuffle=True, generator=generator)
-    network.train()
-    running_loss = 0.0
-    start = time.perf_counter()
-    for inputs, targets in loader:
-        optimizer.zero_grad()
-        loss = loss_function(network(inputs), targets)
-        loss.backward()
-        optimizer.step()
-        running_loss += loss.item()
-    return time.perf_counter() - start
+    def epoch() -> float:
+        network = _models.with_plain_layers(_models.started(model))
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
+        loss_function = torch.nn.CrossEntropyLoss()
+        loader = DataLoader(TensorDataset(*data), batch_size, shuffle=True)
+        network.train()
+        running_loss = 0.0
+        start = time.perf_counter()
+        for inputs, targets in loader:
+            optimizer.zero_grad()
+            loss = loss_function(network(inputs), targets)
+            loss.backward()
+            optimizer.step()
+            running_loss += loss.item()
+        return time.perf_counter() - start
+
+    return epoch
 
 
 class MatrixProducts:

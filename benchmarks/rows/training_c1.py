@@ -2,35 +2,31 @@
 
 from functools import partial
 
-from benchmarks.rows import _models
 from benchmarks.suite import Row, in_turn
 
 ORDER = 20
 TARGET = 1.5
-STEPS = {256: 2, 5000: 1}
-MOST = {256: 5, 5000: 3}  # repeats: a step of 5,000 takes many seconds
+# batch size: steps a repeat, repeats at most (a step of 5,000 takes many seconds)
+CASES = {256: (2, 7), 5000: (1, 3)}
 
 
 def measure(batch_size: int, repeats: int, quick: bool) -> Row:
     """Return the row: against the tutorials' loop."""
-    from benchmarks.rows._steps import ours, tutorial
+    from benchmarks.worker import Worker
 
-    used = 8 if quick else batch_size
-    steps = 1 if quick else STEPS[batch_size]
-    data = _models.samples(_models.C1, steps * used)
-    seconds = in_turn(
-        {
-            "ours": lambda: ours(_models.C1, data, used),
-            "loop": lambda: tutorial(_models.C1, data, used),
-        },
-        min(repeats, MOST[batch_size]),
-    )
+    steps, most = CASES[batch_size]
+    options = {"model": "C1", "batch_size": 8 if quick else batch_size, "steps": steps}
+    with (
+        Worker("benchmarks.rows._steps:ours", **options) as ours,
+        Worker("benchmarks.rows._steps:tutorial", **options) as loop,
+    ):
+        seconds = in_turn({"ours": ours, "loop": loop}, min(repeats, most))
     return Row(
         f"training step, C1, batch {batch_size:,}",
         *("largebatch.training.train", "DataLoader + Adam, as tutorials do"),
         *(seconds["ours"], seconds["loop"], TARGET),
-        note=f"{steps} steps a repeat; evaluations not counted",
+        note=f"{steps} steps a repeat, of our `train` without its evaluations",
     )
 
 
-ROWS = {f"training-c1-{size}": partial(measure, size) for size in STEPS}
+ROWS = {f"training-c1-{size}": partial(measure, size) for size in CASES}
