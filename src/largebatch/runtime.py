@@ -1,6 +1,8 @@
 """Torch, set up the same way in every stage."""
 
+import ctypes
 import os
+import sys
 from pathlib import Path
 
 from largebatch.errors import InputError
@@ -32,6 +34,7 @@ def set_up_torch(device: str = "auto", threads: int = 1):
 
     if device not in DEVICES:
         raise InputError(f"device: unknown {device!r}; one of {', '.join(DEVICES)}")
+    keep_freed_memory()
     torch.set_num_threads(threads)
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
@@ -47,3 +50,21 @@ def set_up_torch(device: str = "auto", threads: int = 1):
         # the compiler's configuration).
         torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device(device)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library (glibc) keep what torch frees on the CPU, for the next step's tensors.
+
+    It would give each block above 32 MB back to the system, which then clears its pages one by one
+    when the next step asks for as much again: a fifth of the time of convolutions on large batches.
+    No number changes. Elsewhere (macOS, musl) nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return
+    most_mapped_blocks, trim_threshold = -4, -1  # M_MMAP_MAX, M_TRIM_THRESHOLD of malloc.h
+    mallopt(most_mapped_blocks, 0)
+    mallopt(trim_threshold, -1)

@@ -230,3 +230,18 @@ def test_a_space_that_is_made_once_serves_several_searches():
     other = x + 0.1  # A+ x is not that of the x before
     assert torch.equal(space.coordinates(other), make_space(space, other, 0).coordinates(other))
     assert not torch.equal(space.coordinates(other), space.coordinates(x))
+
+
+@pytest.mark.parametrize(("free", "held"), [(0, False), (80 * 3 - 1, False), (80 * 3, True)])
+def test_a_large_matrix_is_held_where_it_takes_a_third_of_the_free_memory(free, held, monkeypatch):
+    monkeypatch.setattr(module, "HOLD_BYTES", 79)
+    monkeypatch.setattr(module, "free_memory", lambda device: free)
+    x = normal(5)
+    space = RandomSubspace(9, x, 2)  # 80 bytes
+    assert (space.held is not None) == held
+    assert torch.equal(matrix(space), matrix(RandomSubspace(9, x, 2, hold_bytes=10**6)))
+
+
+def test_a_small_matrix_is_held_where_nothing_tells_how_much_memory_is_free(monkeypatch):
+    monkeypatch.setattr(module, "free_memory", lambda device: 0)
+    assert RandomSubspace(9, normal(5), 2).held is not None

@@ -8,7 +8,7 @@ from torch import nn
 
 from largebatch.errors import InputError
 from largebatch.networks import NetworkSettings, build, describe, initialize, parameter_count
-from largebatch.networks.layers import SameMaxPool, StridedConvolution
+from largebatch.networks.layers import SameMaxPool, StridedConvolution, same_padding
 from largebatch.seeding import torch_generator
 
 SMALL = {
@@ -201,6 +201,24 @@ def test_blocks_are_layer_norm_relu_dropout():
         + 3 * " conv norm relu drop0.4 conv norm relu drop0.4 conv norm relu pool"
         + " flat drop0.5 dense norm relu drop0.5 dense"
     )
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (5, 4), (1, 6), (2, 3), (32, 32)])
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (2, 2), (3, 1), (2, 1), (4, 3), (2, 3)])
+def test_pooling_without_a_padded_copy_has_the_bytes_of_one_with(kernel, stride, sizes):
+    # Few values, so that there are ties: which of the equal cells gets the gradient counts too.
+    values = torch.randint(-3, 0, (2, 3, *sizes), generator=torch_generator(1)).float()
+    ours, padded = (values.clone().requires_grad_() for _ in range(2))
+    found = SameMaxPool(2, kernel, stride)(ours)
+    margins = same_padding(padded, kernel, stride)
+    expected = nn.functional.max_pool2d(
+        nn.functional.pad(padded, margins, value=-torch.inf), kernel, stride
+    )
+    assert torch.equal(found, expected)
+    weights = torch.randn(found.shape, generator=torch_generator(2))
+    for outputs in (found, expected):
+        (outputs * weights).sum().backward()
+    assert torch.equal(ours.grad, padded.grad)
 
 
 def test_dropout_of_zero_leaves_no_layer():

@@ -6,11 +6,13 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from largebatch.memory import free_memory
 from largebatch.precision import double
 from largebatch.seeding import derive_seed, torch_generator
 
 ROWS = 1024  # rows of A drawn from one seed; changing it changes every random subspace
-HOLD_BYTES = 2**30  # a larger A is regenerated from its seed instead of held
+HOLD_BYTES = 2**30  # up to this size A is held whatever memory is free
+SHARE = 3  # a larger A is held in up to 1 / SHARE of the free memory, else drawn anew at each use
 BLOCK_BYTES = 2**23  # of A at a time: bounds the working memory and float32's part of the sums
 
 
@@ -99,13 +101,15 @@ class RandomSubspace(Subspace):
         seed: in [0, 2**63).
         x: gives n, dtype and device.
         dimension: p.
-        hold_bytes: A is kept in memory up to this size, else regenerated at each use.
+        hold_bytes: A is kept in memory up to this size, else regenerated at each use; None: as the
+            free memory allows (see `holds`).
     """
 
-    def __init__(self, seed: int, x: Tensor, dimension: int, hold_bytes: int = HOLD_BYTES):
+    def __init__(self, seed: int, x: Tensor, dimension: int, hold_bytes: int | None = None):
         super().__init__(x, dimension)
         self.seed, self.held = seed, None
-        if self.size * dimension * self.dtype.itemsize <= hold_bytes:
+        size = self.size * dimension * self.dtype.itemsize
+        if holds(size, x.device) if hold_bytes is None else size <= hold_bytes:
             held = x.new_empty(self.size, dimension)
             for block, matrix in self.blocks():
                 held[block] = matrix
@@ -132,6 +136,14 @@ class GivenSubspace(Subspace):
 
     def rows(self, block: slice) -> Tensor:
         return self.matrix[block]
+
+
+def holds(size: int, device: torch.device) -> bool:
+    """Whether A, of so many bytes, is to be held on a device; its entries do not depend on that.
+
+    Only a share of the free memory is taken: f needs some, and so do other jobs.
+    """
+    return size <= HOLD_BYTES or size <= free_memory(device) / SHARE
 
 
 def draw_seed(generator: torch.Generator) -> int:

@@ -64,9 +64,13 @@ class SameMaxPool(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         padding = same_padding(inputs, self.kernel, self.stride)
-        if any(padding):
-            inputs = functional.pad(inputs, padding, value=-torch.inf)
-        return MAX_POOL[self.dimensions](inputs, self.kernel, self.stride)
+        pool = MAX_POOL[self.dimensions]
+        if self.stride == 1 and padding[::2] != padding[1::2]:
+            padded = functional.pad(inputs, padding, value=-torch.inf)
+            return pool(padded, self.kernel, self.stride)
+        # The layer's own padding, without a copy of the inputs: as much on both sides, and
+        # `ceil_mode` adds the extra cell at the end.
+        return pool(inputs, self.kernel, self.stride, padding[-2::-2], ceil_mode=True)
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, stride={self.stride}, padding='same'"
