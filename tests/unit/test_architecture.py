@@ -17,6 +17,7 @@ GROUND_ORDER += [
     "runtime",
     "gpus",
     "provenance",
+    "records",
     "architectures",
     "remedies",
     "plan",

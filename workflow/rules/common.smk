@@ -4,7 +4,7 @@ import json
 import sys
 
 import yaml
-from largebatch import codefiles, gpus, paths, plan
+from largebatch import codefiles, gpus, paths, plan, usercode
 from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError
