@@ -50,6 +50,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def refuse_unwritable(folders: Iterable[str | Path]) -> None:
+    """Refuse folders below which nothing can be written; those that are not there yet are made.
+
+    Raises:
+        WriteError: the first such folder.
+    """
+    for folder in map(Path, folders):
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+
+
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
     """Turn an OSError inside the block into a WriteError that names `path`."""

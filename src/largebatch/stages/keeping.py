@@ -142,7 +142,8 @@ class Kept:
             target = Path(outputs[name])
             with writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
-                temporary = target.with_name(f".{target.name}.{os.getpid()}")
+                # The same for all processes: one of them at a time, and what it left is removed.
+                temporary = target.with_name(f".{target.name}.handed")
                 if name == "epochs":
                     self._link_iterates(temporary)
                 else:
