@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/unit"))
 
 import interrupted
-from interrupted import CASES, WARM, Job
+from interrupted import ALL, Job
 
 EPOCHS = 120
 # Of every so many jobs one is what the workflow starts, not forked from a server that has torch.
@@ -49,7 +49,7 @@ def main() -> None:
     options = parser.parse_args()
     end = time.monotonic() + options.seconds
     chance = random.Random(options.seed)
-    counts = {case: Count() for case in (*CASES, WARM)}
+    counts = {case: Count() for case in ALL}
     with tempfile.TemporaryDirectory() as folder:
         wholes = whole_runs(Path(folder))
         while time.monotonic() < end:
@@ -64,7 +64,7 @@ def whole_runs(folder: Path) -> dict[str, Job]:
     """Run every case by a process that is left alone."""
     data = interrupted.dataset(folder / "data")
     wholes = {}
-    for case in (*CASES, WARM):
+    for case in ALL:
         wholes[case] = interrupted.job(case, folder / case, data, EPOCHS)
         if wholes[case].run() != 0:
             sys.exit(wholes[case].log.read_text())

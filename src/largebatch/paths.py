@@ -34,6 +34,11 @@ def state_again(study: str, network: str, method: str, trial: int | str) -> str:
     return f"{state(study, network, method, trial)}.again"
 
 
+def tuning_state(study: str, network: str, method: str) -> str:
+    """The same of a job that tunes a method's learning rate."""
+    return f"{states(study)}/{network}/{method}/tuning"
+
+
 def epoch_weights(epoch: int | str) -> str:
     """File of the weights after an epoch, inside a run's `epochs` folder."""
     return f"epoch{int(epoch):04d}.safetensors"

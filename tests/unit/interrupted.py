@@ -30,10 +30,11 @@ CASES = {
     "decentralized": ({"decentralized": {"workers": 2}}, SGD),
     "autowu": ({"autowu": {"patience": 2, "warmup": 0.5}}, {}),
 }
-WARM = "warm starts"
+WARM, TUNING = "warm starts", "tuning"
+ALL = (*CASES, WARM, TUNING)
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["largebatch.stages.train", "largebatch.stages.train_warm"])
+_FORKS.set_forkserver_preload([f"largebatch.stages.{s}" for s in ("train", "train_warm", "tune")])
 
 
 @dataclass
@@ -158,6 +159,9 @@ def job(case: str, folder: Path, data: str, epochs: int) -> Job:
         outputs = {name: [f"{m}/{file}" for m in spec["methods"]] for name, file in kinds.items()}
         inputs = {"data": data, "epochs": str(folder.parent / "plain" / "epochs")}
         return Job(folder, "train_warm", spec, inputs, outputs)
+    if case == TUNING:
+        spec |= {"factors": [0.3, 1.0], "validation": 0.25, "trials": 2}
+        return Job(folder, "tune", spec, {"data": data}, {"tuned": ["tuned.json"]})
     kinds |= {"start": "start.safetensors", "epochs": "epochs"}
     outputs = {name: [file] for name, file in kinds.items()}
     return Job(folder, "train", spec, {"data": data}, outputs)

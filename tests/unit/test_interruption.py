@@ -15,7 +15,7 @@ import time
 import interrupted
 import pytest
 import torch
-from interrupted import CASES, WARM, damaged
+from interrupted import ALL, TUNING, WARM, damaged
 
 from largebatch.__main__ import main
 from largebatch.stages.keeping import Kept, held, key_of
@@ -29,7 +29,7 @@ def base(tmp_path_factory):
     """Data, and a whole run of every case by one process each."""
     folder = tmp_path_factory.mktemp("whole")
     data = interrupted.dataset(folder / "data")
-    for case in (*CASES, WARM):
+    for case in ALL:
         job = interrupted.job(case, folder / case, data, EPOCHS)
         assert job.run() == 0, job.log.read_text()
     return folder
@@ -44,7 +44,7 @@ def again(base, case: str, folder, epochs=EPOCHS):
     return job, whole.results()
 
 
-@pytest.mark.parametrize("case", [*CASES, WARM])
+@pytest.mark.parametrize("case", ALL)
 def test_a_run_that_is_interrupted_again_and_again_ends_with_the_same_bytes(case, base, tmp_path):
     job, wanted = again(base, case, tmp_path / "job")
     tally = interrupted.interrupt(job, random.Random(case), longest=0.3)
@@ -103,7 +103,7 @@ def test_a_kill_while_results_are_handed_over_loses_nothing(base, tmp_path, monk
 
 
 @pytest.mark.parametrize("finished", [False, True])
-@pytest.mark.parametrize("case", ["plain", WARM])
+@pytest.mark.parametrize("case", ["plain", WARM, TUNING])
 def test_every_damage_to_what_is_kept_is_found(case, finished, base, tmp_path, monkeypatch):
     job = again(base, case, tmp_path / "job", epochs=4)[0]
     assert main(job.words) == 0

@@ -62,8 +62,10 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         tables["tuning"] = pd.DataFrame(list(_tuning(spec)), columns=TUNING_COLUMNS)
     for name, table in tables.items():
         write_csv(outputs[name], table)
-    kept = (paths.state(spec["study"], r.network, r.method, r.trial) for r in runs)
-    forget(kept, paths.states(spec["study"]))
+    study = spec["study"]
+    kept = [paths.state(study, r.network, r.method, r.trial) for r in runs]
+    kept += [paths.tuning_state(study, *pair) for pair in plan.tuned(spec)]
+    forget(kept, paths.states(study))
 
 
 def _networks(spec: dict, records: dict) -> pd.DataFrame:
