@@ -29,6 +29,17 @@ rule check:
 
 
 onstart:
+    written = {
+        folder
+        for job in workflow.dag.needrun_jobs()
+        for path in job.output
+        for folder in ("results/data", f"results/{STUDY}", REPORTS)
+        if path.startswith(f"{folder}/")
+    }
+    try:
+        refuse_unwritable(sorted(written))
+    except WriteError as error:
+        raise WorkflowError(str(error))
     if any(
         map(
             os.path.exists, [f"{paths.data(n)}/record.json" for n in plan.used_datasets(CONFIG)]
