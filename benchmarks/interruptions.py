@@ -64,6 +64,7 @@ def whole_runs(folder: Path) -> dict[str, Job]:
     """Run every case by a process that is left alone."""
     data = interrupted.dataset(folder / "data")
     wholes = {}
+    interrupted.job("plain", folder / "first", data, 1).run()  # loads torch
     for case in ALL:
         wholes[case] = interrupted.job(case, folder / case, data, EPOCHS)
         if wholes[case].run() != 0:
@@ -77,7 +78,7 @@ def interruptions(case: str, wholes: dict, folder: Path, chance, count: Count) -
     job = interrupted.job(case, folder / "tried", whole.inputs["data"], EPOCHS)
     job.inputs = whole.inputs
     fresh = count.jobs % FRESH == FRESH - 1
-    longest = 4.0 if fresh else 0.4
+    longest = whole.seconds + (3.0 if fresh else 0.0)  # to load torch
     tally = interrupted.interrupt(job, chance, longest, fresh)
     count.jobs += 1
     count.kills += tally.tried.get("SIGKILL", 0)

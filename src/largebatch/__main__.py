@@ -106,8 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.provenance:
             words = (options.stage, spec, read, outputs, options.threads)
             write_json(options.provenance, recorder.record(*words, before))
-    except (Interrupted, KeyboardInterrupt):
-        print(f"largebatch {options.stage}: interrupted; a new call goes on", file=sys.stderr)
+    except (Interrupted, KeyboardInterrupt) as error:
+        how = "; a new call goes on" if isinstance(error, Interrupted) else ""
+        print(f"largebatch {options.stage}: interrupted{how}", file=sys.stderr)
         return INTERRUPTED
     except TOLD as error:
         print(f"largebatch {options.stage}: {error}", file=sys.stderr)

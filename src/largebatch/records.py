@@ -58,10 +58,9 @@ def refuse_changed(digests: dict[str, str]) -> None:
     Raises:
         InputError: the first such file, its record and what makes it again.
     """
-    _records.cache_clear()
-    _outputs.cache_clear()
+    _look_anew()
     for path, digest in digests.items():
-        record, recorded = recorded_digest(path)
+        record, recorded = _recorded(Path(path))
         if recorded not in (None, digest):
             raise InputError(
                 f"{path}: is not what its record {record} says: it was changed or damaged; "
@@ -97,11 +96,22 @@ def again(records: Iterable[str | Path], study: str = "") -> str:
 
 def recorded_digest(path: str | Path) -> tuple[str, str] | tuple[None, None]:
     """Return (path of the record, recorded SHA-256) of a file, or Nones where none has it."""
-    for record in _candidates(Path(path)):
+    _look_anew()
+    return _recorded(Path(path))
+
+
+def _recorded(path: Path) -> tuple[str, str] | tuple[None, None]:
+    for record in _candidates(path):
         digest = _outputs(record).get(str(path))
         if digest is not None:
             return str(record), digest
     return None, None
+
+
+def _look_anew() -> None:
+    """Forget what was read for other calls: files change, and so does the working directory."""
+    _records.cache_clear()
+    _outputs.cache_clear()
 
 
 def _candidates(path: Path) -> Iterator[Path]:
