@@ -119,7 +119,7 @@ def test_every_damage_to_what_is_kept_is_found(case, finished, base, tmp_path, m
     shutil.copytree(job.state, tmp_path / "kept")
     chance = random.Random(case)
     for name in [path.relative_to(job.state) for path in job.kept()]:
-        for damage, content in damaged((job.state / name).read_bytes(), chance).items():
+        for damage, content in damaged((tmp_path / "kept" / name).read_bytes(), chance).items():
             job.forget_outputs()
             shutil.rmtree(job.state)
             shutil.copytree(tmp_path / "kept", job.state)
@@ -196,7 +196,7 @@ def disk(folder, size: str):
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(folder):

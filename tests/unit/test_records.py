@@ -84,12 +84,11 @@ def test_any_byte_of_a_record_is_sealed(tmp_path):
     assert read_record(path) == record
     content = path.read_bytes()
     for place in range(len(content)):
-        for bit in (1, 8, 32):
-            changed = bytearray(content)
-            changed[place] ^= bit
-            path.write_bytes(bytes(changed))
-            with pytest.raises(InputError, match=str(path)):
-                read_record(path)
+        changed = bytearray(content)
+        changed[place] ^= 1 << place % 8
+        path.write_bytes(bytes(changed))
+        with pytest.raises(InputError, match=str(path)):
+            read_record(path)
 
 
 def test_verify_says_what_makes_the_broken_files_again(capsys):

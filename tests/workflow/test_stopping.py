@@ -5,6 +5,7 @@ import os
 import random
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,15 +92,15 @@ def test_a_study_that_is_stopped_killed_and_called_twice_goes_on(clone):
     assert "lock" in clone.snakemake(*TARGETS, check=False).stderr
     clone.snakemake("--unlock")
     clone.snakemake(*TARGETS)
-    assert "another process trains this run" in log.read_text()
-    assert "done before" in log.read_text()
+    assert "done before" in log.read_text()  # by the job that went on
     rows = (clone.folder / LONG / "history.csv").read_text().splitlines()
     assert len(rows) == 1 + 3001
 
 
 def test_results_that_cannot_be_written_are_told_before_anything_runs(clone):
     results = clone.folder / "results"
-    clone.edit(MINIATURE, "training: {epochs: 3}", "training: {epochs: 4}")
+    for run in (LONG, SHORT):  # of files that are there Snakemake itself says that they cannot be
+        shutil.rmtree(clone.folder / run)
     before = clone.digests("results/**/*.safetensors")
     mounts = [["--bind", results, results], ["-o", "remount,ro,bind", results]]
     if subprocess.run(["mount", *mounts[0]], capture_output=True).returncode:
