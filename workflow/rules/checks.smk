@@ -36,7 +36,9 @@ rule verify:
     localrule: True
     params:
         # A string would have its {braces} replaced.
-        spec=lambda w: verify_spec(configfiles=list(map(str, workflow.overwrite_configfiles))),
+        spec=lambda w: verify_spec(
+            configfiles=[os.path.relpath(path) for path in workflow.overwrite_configfiles]
+        ),
         report=f"{REPORTS}/verification.md",
     message:
         "Checking all digests and records of the study {STUDY}: {params.report}"
