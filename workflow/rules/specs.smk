@@ -131,13 +131,6 @@ def check_spec():
     )
 
 
-def records_to_check(wildcards):
-    """Records of the data sets that a network's check waits for: all, but its own once it is done."""
-    done = os.path.exists(checked(wildcards))
-    names = [wildcards.dataset] if done else plan.used_datasets(CONFIG)
-    return [f"{paths.data(name)}/record.json" for name in names]
-
-
 def checked(wildcards):
     return paths.checked(STUDY, wildcards.network, network(wildcards)["dataset"])
 
