@@ -86,7 +86,7 @@ def beside(repeats: int, quick: bool) -> Row:
         ratio=outside / (outside + whole),
         unit="of the time",
         at_least=False,
-        note=f"{model}; f over {images} made-up images takes {inside:.2f} s and would over {BATCH:,},"
+        note=f"{model}; f over {images} made-up images takes {inside:.2f} s, so over {BATCH:,},"
         f" one evaluation batch, {whole:.0f} s, which the share is of; of {images} images it is"
         f" {outside / (outside + inside):.2g}",
     )
