@@ -1,10 +1,18 @@
-"""The paper's networks and made-up data of their shapes, for the rows."""
+"""Networks of the paper and of the default study, and made-up data of their shapes."""
 
 import itertools
 
 NETWORKS = {
     "F1": {"family": "fully_connected", "shape": (784,), "classes": 10},
     "C1": {"family": "shallow_convolutional", "shape": (3, 32, 32), "classes": 10},
+    "C2": {"family": "vgg", "shape": (3, 32, 32), "classes": 10},
+    # Of the default study.
+    "F1 of MNIST-1D": {
+        "family": "fully_connected",
+        "options": {"width": 256},
+        "shape": (40,),
+        "classes": 10,
+    },
 }
 
 
@@ -14,7 +22,7 @@ def started(name: str, trial: int = 0):
     from largebatch.seeding import torch_generator
 
     network = NETWORKS[name]
-    settings = NetworkSettings(network["family"])
+    settings = NetworkSettings(network["family"], network.get("options", {}))
     return build(settings, network["shape"], network["classes"], torch_generator(trial))
 
 
