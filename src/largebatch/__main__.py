@@ -11,6 +11,7 @@ import sys
 from largebatch.errors import InputError, Interrupted
 from largebatch.gpus import take_slot
 from largebatch.provenance import Recorder
+from largebatch.starter import hand_over
 from largebatch.storage import write_json
 
 STAGES = (
@@ -111,4 +112,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = hand_over(sys.argv[1:])
+    sys.exit(main() if status is None else status)
