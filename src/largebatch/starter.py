@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -27,28 +28,49 @@ LOADED += ("tqdm", "matplotlib.figure", "matplotlib.backends.backend_agg")
 
 
 def address() -> str:
-    """Return where a process for the jobs of this one listens; others cannot get there."""
+    """Return where a process for the jobs of this one listens, out of others' reach; "": none can.
+
+    Linux alone: macOS does not let a process fork that has used its libraries.
+    """
     folder = Path(tempfile.gettempdir(), f"largebatch-starter-{os.getuid()}")
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except OSError:
         return ""
-    return str(folder / str(os.getpid()))
+    found = folder.lstat()
+    own = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    return str(folder / str(os.getpid())) if own and sys.platform == "linux" else ""
 
 
-def start(where: str, threads: int) -> subprocess.Popen | None:
-    """Start the process; it ends when this one does, however that is.
+def start(where: str, threads: int, loaded: Iterable[str] = LOADED) -> subprocess.Popen | None:
+    """Start the process; it ends when this one does, however that is. None if it cannot be.
+
+    What is handed over while it still loads waits.
 
     Args:
-        where: see `address`; nothing is started where it is empty.
+        where: see `address`.
         threads: of a job.
+        loaded: modules.
     """
     if not where:
         return None
-    command = [sys.executable, "-m", "largebatch.starter", where]
     # As Snakemake sets them for a job.
     pools = ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")
     environment = os.environ | {f"{pool}_THREADS": str(threads) for pool in pools}
-    return subprocess.Popen(command, stdin=subprocess.PIPE, env=environment)
+    with socket.socket(socket.AF_UNIX) as listener:
+        try:
+            Path(where).unlink(missing_ok=True)
+            listener.bind(where)  # the path may be too long
+        except OSError:
+            return None
+        listener.listen(64)
+        number = str(listener.fileno())
+        return subprocess.Popen(
+            [sys.executable, "-m", "largebatch.starter", where, number, *loaded],
+            stdin=subprocess.PIPE,
+            env=environment,
+            pass_fds=[listener.fileno()],
+        )
 
 
 def hand_over(arguments: list[str]) -> int | None:
@@ -83,17 +105,20 @@ def hand_over(arguments: list[str]) -> int | None:
     return 128 + (told or [signal.SIGKILL])[0]  # as the shell says of one that a signal ended
 
 
-def serve(where: str, loaded: Iterable[str] = LOADED) -> None:
-    """Load what jobs need, then fork for each that is handed over, until standard input ends."""
+def serve(where: str, number: str, *loaded: str) -> None:
+    """Load what jobs need, then fork for each that is handed over, until standard input ends.
+
+    Args:
+        where: its address.
+        number: of the file descriptor on which it listens.
+        loaded: modules.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the jobs end then, this with the workflow
-    for name in loaded:
-        importlib.import_module(name)
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended jobs leave nothing behind
-    listener = socket.socket(socket.AF_UNIX)
-    Path(where).unlink(missing_ok=True)
-    listener.bind(where)
-    listener.listen(64)
+    listener = socket.socket(fileno=int(number))
     try:
+        for name in loaded:
+            importlib.import_module(name)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended jobs leave nothing behind
         while sys.stdin not in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
             if os.fork() == 0:
@@ -146,4 +171,4 @@ def _end_with(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(*sys.argv[1:])

@@ -37,10 +37,7 @@ def load(wait=0, fail=""):
 def process():
     """A process that has loaded torch, and where it listens."""
     where = starter.address()
-    command = [sys.executable, "-c", "import sys; from largebatch import starter; "]
-    command[-1] += "starter.serve(sys.argv[1], ['torch'])"
-    made = subprocess.Popen([*command, where], stdin=subprocess.PIPE, env=environment())
-    until(Path(where).exists)
+    made = starter.start(where, 1, ["torch"])
     yield made, where
     made.stdin.close()
     assert made.wait(10) == 0
@@ -48,7 +45,9 @@ def process():
 
 
 def environment(**more: str) -> dict[str, str]:
-    return os.environ | {"OMP_NUM_THREADS": "1"} | more
+    """The settings of threads that Snakemake makes for a job, and more."""
+    pools = ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")
+    return os.environ | {f"{pool}_THREADS": "1" for pool in pools} | more
 
 
 def until(holds, seconds: float = 60) -> None:
@@ -132,12 +131,27 @@ def test_a_job_that_is_killed_is_a_failure(process, tmp_path):
 
 def test_it_ends_with_the_one_that_started_it(tmp_path):
     """Even where that is killed, which closes its end of the pipe."""
-    code = "import subprocess, sys, time; from largebatch import starter; starter.LOADED = ()\n"
-    code += "made = starter.start(sys.argv[1], 1); print(made.pid, flush=True); time.sleep(100)"
+    code = "import sys, time; from largebatch import starter\n"
+    code += "print(starter.start(sys.argv[1], 1, []).pid, flush=True); time.sleep(100)"
     where = str(tmp_path / "here")
     first = subprocess.Popen([sys.executable, "-c", code, where], stdout=subprocess.PIPE)
     number = int(first.stdout.readline())
-    until(lambda: alive(number))
+    assert alive(number)
     first.kill()
     first.wait()
     until(lambda: not alive(number))
+    until(lambda: not Path(where).exists())
+
+
+def test_a_job_does_itself_what_no_process_can(tmp_path):
+    """The process ends while it loads: the job that waits for it is told."""
+    made = starter.start(str(tmp_path / "here"), 1, ["no_such_module"])
+    started = job(tmp_path, str(tmp_path / "here"), {})
+    assert started.wait() == 0
+    assert found(tmp_path)["process"] == started.pid
+    assert made.wait() != 0
+    made.stdin.close()
+
+
+def test_an_address_that_is_too_long_is_none(tmp_path):
+    assert starter.start(str(tmp_path / ("x" * 120)), 1) is None

@@ -37,5 +37,4 @@ onstart:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise WorkflowError(done.stderr.strip())
-    if workflow.local_exec:
-        starter.start(EXPORTS[starter.ADDRESS], CONFIG["threads"])
+    starter.start(EXPORTS.get(starter.ADDRESS, ""), CONFIG["threads"])

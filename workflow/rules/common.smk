@@ -62,8 +62,9 @@ if GPUS:
     EXPORTS[gpus.SHARES] = str(CONFIG["jobs_per_gpu"])
     if "gpu" not in workflow.global_resources:
         workflow.global_resources["gpu"] = len(GPUS) * CONFIG["jobs_per_gpu"]
-# Jobs on this machine are forks of a process that has torch loaded; a cluster's start by themselves.
-if workflow.local_exec:
+# Jobs on this machine are forks of a process that has torch loaded. A cluster's start by themselves,
+# and so do those on GPUs: CUDA does not go well with forks.
+if workflow.local_exec and not GPUS:
     EXPORTS[starter.ADDRESS] = starter.address()
 exports = [f"PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH"]
 exports += [f"{name}={shlex_quote(value)}" for name, value in EXPORTS.items()]
