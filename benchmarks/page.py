@@ -4,9 +4,12 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.suite import Row
-from largebatch.storage import write_rows, write_text
+import pandas as pd
 
+from benchmarks.suite import Row
+from largebatch.storage import write_csv, write_text
+
+TIMING = ["row", "implementation", "repeat", "seconds"]
 MARKS = {True: "yes", False: "**no**", None: "–"}
 
 
@@ -29,10 +32,8 @@ def write(
     write_text(folder / "index.md", page(rows, machine, failures, quick))
     if not rows:
         return
-    write_rows(folder / "rows.csv", [summary(row) for row in rows])
-    timings = [line for row in rows for line in _timings(row)]
-    if timings:
-        write_rows(folder / "repeats.csv", timings)
+    write_csv(folder / "rows.csv", pd.DataFrame([summary(row) for row in rows]))
+    write_csv(folder / "repeats.csv", pd.DataFrame(_timings(rows), columns=TIMING))
     from benchmarks.plot import draw
     from largebatch.plots.style import save
 
@@ -121,13 +122,11 @@ def _median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
 
 
-def _timings(row: Row):
-    for who, label, seconds in (
-        ("ours", row.ours, row.ours_seconds),
-        ("other", row.other, row.other_seconds),
-    ):
-        for repeat, value in enumerate(seconds):
-            yield {
-                **{"row": row.name, "who": who, "label": label},
-                **{"repeat": repeat, "seconds": value},
-            }
+def _timings(rows: Sequence[Row]) -> list[tuple]:
+    """Return every timing of all rows, with the columns of TIMING."""
+    return [
+        (row.name, label, repeat, value)
+        for row in rows
+        for label, seconds in ((row.ours, row.ours_seconds), (row.other, row.other_seconds))
+        for repeat, value in enumerate(seconds)
+    ]

@@ -1,5 +1,7 @@
 """Networks of the paper and of the default study, and made-up data of their shapes."""
 
+import itertools
+
 NETWORKS = {
     "F1": {"family": "fully_connected", "shape": (784,), "classes": 10},
     "C1": {"family": "shallow_convolutional", "shape": (3, 32, 32), "classes": 10},
@@ -35,13 +37,20 @@ def samples(name: str, count: int):
     return inputs, torch.randint(network["classes"], (count,), generator=generator)
 
 
-def with_plain_layers(network):
-    """Put PyTorch's own pooling layer, which a user would write, in place of ours; return it."""
+def plain(name: str):
+    """Return the network as a user would write it, with PyTorch's own layers and settings."""
     from torch import nn
 
-    from largebatch.networks.layers import SameMaxPool
-
-    for name, layer in network.named_children():
-        if isinstance(layer, SameMaxPool):
-            network.register_module(name, nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=True))
-    return network
+    if name == "F1":
+        sizes, layers = [784] + 5 * [512], [nn.Flatten()]
+        for inputs, outputs in itertools.pairwise(sizes):
+            layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU()]
+        return nn.Sequential(*layers, nn.Linear(512, 10))
+    layers = []
+    for channels in (3, 64):
+        layers += [nn.Conv2d(channels, 64, 5, padding=2), nn.BatchNorm2d(64), nn.ReLU()]
+        layers += [nn.MaxPool2d(3, 2, padding=1)]
+    layers.append(nn.Flatten())
+    for inputs, outputs in ((4096, 384), (384, 192)):
+        layers += [nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs), nn.ReLU(), nn.Dropout(0.5)]
+    return nn.Sequential(*layers, nn.Linear(192, 10))

@@ -7,13 +7,14 @@ from collections.abc import Callable
 from benchmarks.rows import _models
 
 
-def ours(model: str, batch_size: int, steps: int) -> Callable[[], float]:
+def ours(model: str, batch_size: int, steps: int, trial: int = 0) -> Callable[[], float]:
     """Return one epoch by `largebatch.training.train`, which gives the seconds of its steps alone.
 
     Args:
         model: name in `_models`.
         batch_size: in samples.
         steps: of the epoch.
+        trial: gives the starting point and the order of the samples.
     """
     import torch
 
@@ -41,8 +42,8 @@ def ours(model: str, batch_size: int, steps: int) -> Callable[[], float]:
     def epoch() -> float:
         times.clear()
         train(
-            *(_models.started(model), data, few, TrainingSettings(batch_size, epochs=1)),
-            shuffle=torch_generator(3),
+            *(_models.started(model, trial), data, few, TrainingSettings(batch_size, epochs=1)),
+            shuffle=torch_generator(trial),
             dropout_seed=4,
             on_epoch=on_epoch,
             remedies=[Timed()],
@@ -64,7 +65,7 @@ def tutorial(model: str, batch_size: int, steps: int) -> Callable[[], float]:
     data = _models.samples(model, steps * batch_size)
 
     def epoch() -> float:
-        network = _models.with_plain_layers(_models.started(model))
+        network = _models.plain(model)
         optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
         loss_function = torch.nn.CrossEntropyLoss()
         loader = DataLoader(TensorDataset(*data), batch_size, shuffle=True)

@@ -8,9 +8,10 @@ import importlib
 import json
 import sys
 
-from largebatch.errors import InputError, Interrupted
+from largebatch.errors import InputError, Interrupted, WriteError
 from largebatch.gpus import take_slot
-from largebatch.provenance import Recorder
+from largebatch.provenance import Recorder, digests
+from largebatch.records import refuse_changed
 from largebatch.starter import hand_over
 from largebatch.storage import write_json
 
@@ -37,6 +38,8 @@ STAGES = (
 ON_GPU = ("train", "train_warm", "tune", "sharpness", "trajectory", "interpolation")
 
 INTERRUPTED = 143  # what the shell says of a process that SIGTERM ended
+# What is told in one line, for its message says all there is to say.
+TOLD = (InputError, WriteError, FileNotFoundError, PermissionError)
 
 
 class Given(dict):
@@ -94,18 +97,21 @@ def main(arguments: list[str] | None = None) -> int:
             raise InputError(f"unknown stage; it must be one of {', '.join(STAGES)}")
         spec = _spec(options.spec)
         inputs, outputs = _named("--in", options.inputs), _named("--out", options.outputs)
+        read = {name: digests(paths) for name, paths in inputs.items()}
+        refuse_changed({path: digest for files in read.values() for path, digest in files.items()})
         if options.stage in ON_GPU:
             take_slot()  # before the stage loads torch, which then sees no other GPU
         stage = importlib.import_module(f"largebatch.stages.{options.stage}")
         more = {"state": options.state} if options.state else {}
-        stage.run(spec, inputs, outputs, threads=options.threads, **more)
+        before = stage.run(spec, inputs, outputs, threads=options.threads, **more) or 0.0
         if options.provenance:
-            record = recorder.record(options.stage, spec, inputs, outputs, options.threads)
-            write_json(options.provenance, record)
-    except Interrupted:
-        print(f"largebatch {options.stage}: interrupted; a new call goes on", file=sys.stderr)
+            words = (options.stage, spec, read, outputs, options.threads)
+            write_json(options.provenance, recorder.record(*words, before))
+    except (Interrupted, KeyboardInterrupt) as error:
+        how = "; a new call goes on" if isinstance(error, Interrupted) else ""
+        print(f"largebatch {options.stage}: interrupted{how}", file=sys.stderr)
         return INTERRUPTED
-    except (InputError, FileNotFoundError) as error:
+    except TOLD as error:
         print(f"largebatch {options.stage}: {error}", file=sys.stderr)
         return 1
     return 0

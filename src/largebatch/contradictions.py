@@ -82,6 +82,11 @@ def _schedule(training: dict) -> Iterator[str]:
     if schedule["warmup_epochs"] > epochs:
         warmup = schedule["warmup_epochs"]
         yield f"training.schedule.warmup_epochs: {warmup}; the runs have only {epochs} epochs"
+    if schedule["factor"] != 0.1 and schedule["kind"] != "step":  # the schema's default
+        yield (
+            f"training.schedule.factor: {schedule['factor']}; only kind: step has a factor, "
+            f"here it is {schedule['kind']}"
+        )
     steps = schedule["milestones"]
     if bool(steps) != (schedule["kind"] == "step"):
         yield (

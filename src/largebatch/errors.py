@@ -1,4 +1,4 @@
-"""The one error that users are meant to see: what is wrong, and what would be right."""
+"""The errors that users are meant to see: what is wrong, and what would be right."""
 
 
 class InputError(ValueError):
@@ -6,6 +6,13 @@ class InputError(ValueError):
 
     The message is one line that names the key or file, the value found and what would be right.
     The command line prints it without a traceback.
+    """
+
+
+class WriteError(OSError):
+    """A file cannot be written: a full disk, a folder that is read-only or someone else's.
+
+    The message is one line that names the file. The command line prints it without a traceback.
     """
 
 

@@ -19,9 +19,24 @@ def run(study: str, network: str, method: str, trial: int | str) -> str:
     return f"results/{study}/runs/{network}/{method}/trial{trial}"
 
 
+def states(study: str) -> str:
+    """Folder of what training jobs keep, to go on from, until all results are gathered."""
+    return f"results/{study}/state"
+
+
 def state(study: str, network: str, method: str, trial: int | str) -> str:
-    """Folder of what an unfinished training job has; gone when it ends."""
-    return f"results/{study}/state/{network}/{method}/trial{trial}"
+    """Folder of what one training job keeps."""
+    return f"{states(study)}/{network}/{method}/trial{trial}"
+
+
+def state_again(study: str, network: str, method: str, trial: int | str) -> str:
+    """The same of a run that is trained again to be compared."""
+    return f"{state(study, network, method, trial)}.again"
+
+
+def tuning_state(study: str, network: str, method: str) -> str:
+    """The same of a job that tunes a method's learning rate."""
+    return f"{states(study)}/{network}/{method}/tuning"
 
 
 def epoch_weights(epoch: int | str) -> str:

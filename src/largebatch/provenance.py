@@ -1,5 +1,6 @@
 """Where a result comes from: code, software, machine, inputs and cost, as one record a job."""
 
+import hashlib
 import os
 import platform
 import resource
@@ -11,10 +12,19 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from largebatch.storage import sha256
+from largebatch.storage import json_text, sha256
 
 PACKAGES = ("largebatch", "torch", "numpy", "scipy", "pandas", "safetensors", "matplotlib")
 COMPUTING = ("train", "train_warm", "tune", "sharpness", "trajectory", "interpolation")
+
+
+SEAL = "sha256"  # the key of a record's digest of all the rest of it
+
+
+def seal(record: dict) -> str:
+    """Return the digest of a record, without the one in it."""
+    rest = {key: value for key, value in record.items() if key != SEAL}
+    return hashlib.sha256(json_text(rest).encode()).hexdigest()
 
 
 class Recorder:
@@ -26,29 +36,38 @@ class Recorder:
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
 
     def record(
-        self, stage: str, spec: dict, inputs: dict[str, Any], outputs: dict[str, Any], threads: int
+        self,
+        stage: str,
+        spec: dict,
+        inputs: dict[str, Any],
+        outputs: dict[str, Any],
+        threads: int,
+        before: float = 0.0,
     ) -> dict:
         """Return the provenance record of a finished job.
 
         Args:
             stage: the stage's name.
             spec: its settings, seeds included.
-            inputs, outputs: name -> path or list of paths; files are given with their digests.
+            inputs: name -> {path: digest}, as the job has read them, see `digests`.
+            outputs: name -> path or list of paths; files are given with their digests.
             threads: CPU threads the job was given.
+            before: seconds that earlier processes, which were interrupted, spent on the job.
         """
-        return {
+        record = {
             "stage": stage,
             "spec": spec,
             "commit": self._commit,
             "versions": versions(),
             "device": device(),
             "threads": threads,
-            "inputs": {name: digests(paths) for name, paths in inputs.items()},
+            "inputs": inputs,
             "outputs": {name: digests(paths) for name, paths in outputs.items()},
             "started": self._started,
-            "wall_seconds": round(time.perf_counter() - self._began, 3),
+            "wall_seconds": round(before + time.perf_counter() - self._began, 3),
             "peak_memory_mb": round(_peak_memory_bytes() / 2**20, 1),
         }
+        return record | {SEAL: seal(record)}
 
 
 def _peak_memory_bytes() -> int:

@@ -1,33 +1,88 @@
 """Files: each is written under a temporary name and renamed, so no reader ever sees half of one."""
 
+import errno
 import hashlib
 import json
 import os
+import re
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from largebatch.errors import InputError
+from largebatch.errors import InputError, WriteError
+
+# Of all errors inside a block of `atomic`, those that come from writing, not from reading.
+_WRITING = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path in the folder of `path`; rename it to `path` if the block succeeds."""
+    """Give a temporary path in the folder of `path`; rename it to `path` if the block succeeds.
+
+    Raises:
+        WriteError: the file cannot be written; what was there before is still there.
+    """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        start = f".{path.name}."
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=start, suffix=path.suffix)
+        os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)  # mkstemp gives 0600; others in the group read results too
-        temporary.replace(path)
+        try:
+            yield temporary
+        except OSError as error:
+            if error.errno not in _WRITING:
+                raise
+            with writing(path):
+                raise
+        with writing(path):
+            mask = os.umask(0)
+            os.umask(mask)
+            # mkstemp gives 0600; others in the group read results too.
+            temporary.chmod(0o666 & ~mask)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def refuse_unwritable(folders: Iterable[str | Path]) -> None:
+    """Refuse folders below which nothing can be written; those that are not there yet are made.
+
+    Raises:
+        WriteError: the first such folder.
+    """
+    for folder in map(Path, folders):
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+
+
+@contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Turn an OSError inside the block into a WriteError that names `path`."""
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        why = error.strerror or error
+        raise WriteError(f"{path}: cannot be written ({why})") from error
+
+
+def forget(folders: Iterable[str | Path], root: str | Path) -> None:
+    """Delete folders, and those above them that are empty then, up to and with `root`."""
+    root = Path(root)
+    for folder in map(Path, folders):
+        shutil.rmtree(folder, ignore_errors=True)
+        for above in (p for p in folder.parents if p == root or p.is_relative_to(root)):
+            if above.is_dir() and not any(above.iterdir()):
+                above.rmdir()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -36,9 +91,14 @@ def write_text(path: str | Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+def json_text(content: Any) -> str:
+    """Return `content` as readable JSON; NaN and infinities are refused (JSON has none)."""
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
+
+
 def write_json(path: str | Path, content: Any) -> None:
-    """Write `content` as readable JSON; NaN and infinities are refused (JSON has none)."""
-    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+    """Write `content` as `json_text`."""
+    write_text(path, json_text(content))
 
 
 def read_json(path: str | Path) -> Any:
@@ -64,13 +124,32 @@ def write_rows(path: str | Path, rows: list[dict]) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def write_tensors(path: str | Path, tensors: dict, metadata: dict[str, str] | None = None) -> None:
-    """Write named tensors as safetensors. Equal tensors give equal bytes."""
+def write_tensors(
+    path: str | Path,
+    tensors: dict,
+    metadata: dict[str, str] | None = None,
+    durable: bool = False,
+) -> None:
+    """Write named tensors as safetensors. Equal tensors give equal bytes.
+
+    Args:
+        durable: on the disk before the file of before is replaced, as a power cut would ask for.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic(path) as temporary:
-        save_file(contiguous, temporary, metadata=metadata)
+        try:
+            save_file(contiguous, temporary, metadata=metadata)
+        except SafetensorError as error:  # its way to say that the disk is full
+            found = re.search(r"\(os error (\d+)\)", str(error))
+            if found is None:
+                raise
+            raise OSError(int(found[1]), os.strerror(int(found[1]))) from error
+        if durable:
+            with writing(path), open(temporary, "rb") as stream:
+                os.fsync(stream.fileno())
 
 
 def read_tensors(path: str | Path) -> dict:
@@ -104,3 +183,16 @@ def sha256(path: str | Path) -> str:
     """Return the SHA-256 digest of a file as hexadecimal text."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def sealed(text: str, more: str = "") -> str:
+    """Return `text` behind the SHA-256 digest of itself and of `more`."""
+    return f"{hashlib.sha256((text + more).encode()).hexdigest()} {text}"
+
+
+def unsealed(content: str, more: str = "") -> str:
+    """Return the text that was `sealed`; any change of it, or of `more`, is a ValueError."""
+    text = content[65:]
+    if content != sealed(text, more):
+        raise ValueError("its digest is another")
+    return text

@@ -39,9 +39,9 @@ def check(config: dict, schema: dict) -> tuple[dict, dict[str, dict]]:
                 _check_path(f"datasets.{name}.path", options[name].get("path"))
                 _check_path("mirror", config.get("mirror"))
         except InputError as error:
-            text = str(error)
-            told = text.startswith(("datasets.", "mirror:"))
-            problems.append(text if told else f"datasets.{name}: {text}")
+            for text in str(error).splitlines():
+                told = text.startswith(("datasets.", "mirror:"))
+                problems.append(text if told else f"datasets.{name}: {text}")
     if problems:
         raise InputError("\n".join(dict.fromkeys(problems)))
     return done, options

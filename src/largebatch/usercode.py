@@ -16,6 +16,14 @@ def is_user(name: str) -> bool:
     return isinstance(name, str) and ":" in name
 
 
+def files_of(name: str) -> list[str]:
+    """Return the file behind `module:function`, if it lies below the working directory."""
+    if not is_user(name):
+        return []
+    file = name.split(":")[0].replace(".", "/")
+    return [path for path in (f"{file}.py", f"{file}/__init__.py") if os.path.exists(path)][:1]
+
+
 def check_name(what: str, name: str) -> None:
     """Raise InputError unless `name` is spelled `module:function`. Imports nothing.
 

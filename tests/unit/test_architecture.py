@@ -18,6 +18,7 @@ GROUND_ORDER += [
     "runtime",
     "gpus",
     "provenance",
+    "records",
     "architectures",
     "remedies",
     "plan",

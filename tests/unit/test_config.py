@@ -108,6 +108,10 @@ def test_the_studies_that_come_along_are_right(path):
         ({"batch_sweep__batch_sizes": {"F2": [8]}}, ["batch_sweep.batch_sizes", '"F2"', "F1"]),
         ({"batch_sweep__batch_sizes": {"F1": [1]}}, ["batch_sweep.batch_sizes: 1", "at least 2"]),
         ({"training__schedule__kind": "step"}, ["schedule.milestones: []", "step needs some"]),
+        (
+            {"training__schedule__factor": 0.5},
+            ["schedule.factor: 0.5", "only kind: step", "constant"],
+        ),
         ({"training__schedule__kind": "cosin"}, ["schedule.kind", '"cosin"', "cosine"]),
         ({"training__schedule__warmup_epochs": 101}, ["warmup_epochs: 101", "only 100"]),
         ({"methods__sb__batch_size": 0}, ["methods.sb.batch_size: 0", "a count of samples"]),

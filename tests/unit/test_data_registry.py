@@ -66,3 +66,21 @@ def test_the_code_of_a_source_is_found_by_its_name(source):
 def test_the_code_of_an_unknown_source_is_an_error():
     with pytest.raises(InputError, match=r"data source 'mnist-2' is unknown"):
         module_of("mnist-2")
+
+
+def test_all_wrong_options_of_a_dataset_are_told_at_once():
+    options = {"spli": "takes", "split": "take", "states": 0, "seed": -1, "test_takes": 2}
+    with pytest.raises(InputError) as told:
+        check_options("spoken-digits", options)
+    lines = str(told.value).splitlines()
+    assert [
+        word in line
+        for word, line in zip(("'spli'", ".split", ".states", ".seed"), lines, strict=True)
+    ] == [True] * 4
+
+
+def test_speakers_for_testing_need_the_split_that_uses_them():
+    given = {"test_speakers": ["george"]}
+    with pytest.raises(InputError, match=r"test_speakers: .'george'.; only split: speakers"):
+        check_options("spoken-digits", given)
+    assert check_options("spoken-digits", {"split": "speakers", **given})["split"] == "speakers"

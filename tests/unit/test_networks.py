@@ -192,15 +192,27 @@ def test_blocks_are_layer_norm_relu_dropout():
         "flat dense norm relu dense norm relu dense"
     )
     assert short(make("shallow_convolutional", (1, 9), width=2)) == (
-        "conv norm relu pool conv norm relu pool"
+        "conv norm pool relu conv norm pool relu"
         " flat dense norm relu drop0.5 dense norm relu drop0.5 dense"
     )
     assert short(make("vgg", (1, 9), width=1)) == (
-        "conv norm relu drop0.3 conv norm relu pool"
-        " conv norm relu drop0.4 conv norm relu pool"
-        + 3 * " conv norm relu drop0.4 conv norm relu drop0.4 conv norm relu pool"
+        "conv norm relu drop0.3 conv norm pool relu"
+        " conv norm relu drop0.4 conv norm pool relu"
+        + 3 * " conv norm relu drop0.4 conv norm relu drop0.4 conv norm pool relu"
         + " flat drop0.5 dense norm relu drop0.5 dense"
     )
+
+
+def test_pooling_before_relu_has_the_bytes_of_the_papers_order():
+    values = torch.randint(-2, 3, (2, 3, 9, 8), generator=torch_generator(1)).float()
+    pool, relu, found = SameMaxPool(2, 3, 2), nn.ReLU(), []
+    for layers in ((pool, relu), (relu, pool)):
+        inputs = values.clone().requires_grad_()
+        outputs = nn.Sequential(*layers)(inputs)
+        weights = torch.randn(outputs.shape, generator=torch_generator(2))
+        (outputs * weights).sum().backward()
+        found.append((outputs, inputs.grad))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("sizes", [(4, 4), (5, 4), (1, 6), (2, 3), (32, 32)])

@@ -1,6 +1,5 @@
 """An interrupted run goes on to the very bytes of one that was never interrupted."""
 
-import json
 import math
 import os
 import random
@@ -12,9 +11,9 @@ import pytest
 import torch
 from torch import nn
 
-from largebatch.errors import Interrupted
+from largebatch.errors import InputError, Interrupted
 from largebatch.seeding import torch_generator
-from largebatch.storage import read_metadata, read_tensors, write_tensors
+from largebatch.storage import read_metadata, read_tensors, sha256, write_tensors
 from largebatch.training import TrainingSettings, train
 from largebatch.training.checkpoint import Checkpoint
 from largebatch.training.remedies import make
@@ -161,6 +160,38 @@ def test_a_flipped_bit_starts_anew(stopped, capsys):
     assert "its digest is another" in capsys.readouterr().out
 
 
+def test_a_changed_number_starts_anew(stopped, capsys):
+    # The losses so far and the count of steps lie in the metadata, beside the tensors.
+    tensors, metadata = read_tensors(stopped), read_metadata(stopped)
+    before = metadata["state"]
+    metadata["state"] = before.replace('["steps", ["plain", ', '["steps", ["plain", 1')
+    assert metadata["state"] != before
+    write_tensors(stopped, tensors, metadata)
+    assert_same(run("adam", Checkpoint(stopped, "k")), run("adam"))
+    assert "its digest is another" in capsys.readouterr().out
+
+
+def test_a_state_without_the_files_of_its_run_starts_anew(tmp_path, capsys):
+    checkpoint = Checkpoint(tmp_path / "state", "k")
+    (tmp_path / "epoch").write_text("weights")
+    checkpoint.files = {"epoch": sha256(tmp_path / "epoch")}
+    checkpoint.save({"a": 1})
+    assert Checkpoint(tmp_path / "state", "k").load() == {"a": 1}
+    (tmp_path / "epoch").write_text("weighty")
+    assert Checkpoint(tmp_path / "state", "k").load() is None
+    assert "epoch: missing or broken, so the run starts anew" in capsys.readouterr().out
+
+
+def test_how_often_it_is_saved_is_told_by_the_environment(tmp_path, monkeypatch):
+    assert Checkpoint(tmp_path, "k").seconds == 120
+    monkeypatch.setenv("LARGEBATCH_STATE_SECONDS", "0.5")
+    assert Checkpoint(tmp_path, "k").seconds == 0.5
+    for wrong in ("two", "-1", "nan"):
+        monkeypatch.setenv("LARGEBATCH_STATE_SECONDS", wrong)
+        with pytest.raises(InputError, match=f"LARGEBATCH_STATE_SECONDS: '{wrong}'; it must be"):
+            Checkpoint(tmp_path, "k")
+
+
 def test_a_full_disk_stops_nothing(stopped, monkeypatch, capsys):
     def full(*args, **kwargs):
         raise OSError(28, "No space left on device")
@@ -190,8 +221,7 @@ def test_sigterm_stops_at_the_next_step_and_handlers_come_back(tmp_path):
         run("adam", checkpoint, epochs=10**6)
     timer.join()
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
-    content = json.loads(read_metadata(checkpoint.path)["state"])
-    assert content["key"] == "k"
+    assert checkpoint.load()["epoch"] > 0
 
 
 def test_what_is_not_finite_is_kept_too(tmp_path):

@@ -24,8 +24,10 @@ def _study(tmp_path, monkeypatch):
 def refusal(**changes) -> str:
     with pytest.raises(InputError) as caught:
         verify.run(finished.SPEC | changes, {}, {"report": REPORT})
-    assert [line for line in str(caught.value).splitlines()[1:] if line not in _rows()] == []
-    return str(caught.value)
+    *lines, advice = str(caught.value).splitlines()
+    assert advice.startswith(f"{verify.ADVICE}: ")
+    assert [line for line in lines[1:] if line not in _rows()] == []
+    return "\n".join(lines)
 
 
 def _rows() -> list[str]:

@@ -4,7 +4,8 @@
 # ones. As a rule alone it would hide changes: where a job is to be run again, Snakemake (9.27) looks
 # for no other reason to run what depends on it, and drops the reason itself where the input is
 # `ancient`. So nothing but its absence may ever run this rule: the name has all that it depends on,
-# its input is ancient, its spec is no param.
+# its input is ancient, its spec is no param. It waits for the data of all networks, and looks at all
+# of them: what one cannot be trained with is told before another is trained.
 
 import subprocess
 
@@ -13,7 +14,7 @@ CHECK_SPEC = check_spec()
 
 rule check:
     input:
-        record=ancient(f"{paths.data('{dataset}')}/record.json"),
+        records=ancient([f"{paths.data(name)}/record.json" for name in plan.used_datasets(CONFIG)]),
     output:
         checked=paths.checked(STUDY, "{network}", "{dataset}"),
     log:
@@ -28,6 +29,17 @@ rule check:
 
 
 onstart:
+    written = {
+        folder
+        for job in workflow.dag.needrun_jobs()
+        for path in job.output
+        for folder in ("results/data", f"results/{STUDY}", REPORTS)
+        if path.startswith(f"{folder}/")
+    }
+    try:
+        refuse_unwritable(sorted(written))
+    except WriteError as error:
+        raise WorkflowError(str(error))
     if any(
         map(
             os.path.exists, [f"{paths.data(n)}/record.json" for n in plan.used_datasets(CONFIG)]

@@ -35,7 +35,8 @@ rule verify:
         f"logs/{STUDY}/verify.log",
     localrule: True
     params:
-        spec=lambda w: verify_spec(),  # a string would have its {braces} replaced
+        # A string would have its {braces} replaced.
+        spec=lambda w: verify_spec(configfiles=list(map(str, workflow.overwrite_configfiles))),
         report=f"{REPORTS}/verification.md",
     message:
         "Checking all digests and records of the study {STUDY}: {params.report}"
@@ -70,7 +71,7 @@ rule train_again:
         runtime=growing(240),
     params:
         spec=train_spec,
-        state=f"{paths.state(STUDY, '{network}', '{method}', '{trial}')}.again",
+        state=paths.state_again(STUDY, "{network}", "{method}", "{trial}"),
         tuned=tuned,
         versions=VERSIONS,
     message:

@@ -4,13 +4,14 @@ import json
 import sys
 
 import yaml
-from largebatch import codefiles, gpus, paths, plan, starter
+from largebatch import codefiles, gpus, paths, plan, starter, usercode
 from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
-from largebatch.errors import InputError
+from largebatch.errors import InputError, WriteError
 from largebatch.provenance import versions
 from largebatch.remedies import remedies_of
 from largebatch.report.titles import TITLES
+from largebatch.storage import refuse_unwritable
 from largebatch.study import check, own_regime
 from largebatch.usercode import is_user
 from snakemake.exceptions import WorkflowError

@@ -14,20 +14,13 @@ def named(files):
     return [f"{os.path.splitext(os.path.basename(path))[0]}={path}" for path in files]
 
 
-def user_code(name):
-    """The file behind `module:function`, if it lies below the working directory."""
-    file = name.split(":")[0].replace(".", "/")
-    found = [path for path in (f"{file}.py", f"{file}/__init__.py") if os.path.exists(path)]
-    return found[:1] if is_user(name) else []
-
-
 def network_code(stage):
     """The code of a stage that builds a network: the user's own file is part of it."""
-    return lambda wildcards: code(stage) + user_code(network(wildcards)["family"])
+    return lambda wildcards: code(stage) + usercode.files_of(network(wildcards)["family"])
 
 
 def data_code(source):
-    return code("stages.data", module_of(source)) + user_code(source)
+    return code("stages.data", module_of(source)) + usercode.files_of(source)
 
 
 def network(wildcards):

@@ -64,10 +64,12 @@ rule tune:
         runtime=growing(240),
     params:
         spec=tune_spec,
+        state=paths.tuning_state(STUDY, "{network}", "{method}"),
     message:
         "Choosing the learning rate of {wildcards.method} for {wildcards.network}"
     shell:
         "python -m largebatch tune --spec {params.spec:q} --threads {threads}"
+        " --state {params.state:q}"
         " --in data={input.data:q} --out tuned={output.tuned:q}"
         " --provenance {output.provenance:q} > {log:q} 2>&1"
 

@@ -51,7 +51,8 @@ def check_options(source: str, options: dict | None) -> dict:
         options: the options given by the user; None means none.
 
     Raises:
-        InputError: unknown source or option (the nearest right name is given), or a bad value.
+        InputError: unknown source or options (the nearest right name is given), or bad values; all
+            of them, a line each.
     """
     module = import_module(f"largebatch.{module_of(source)}")
     given = {} if options is None else options
@@ -60,11 +61,32 @@ def check_options(source: str, options: dict | None) -> dict:
     if is_user(source):
         module.check(source, given)  # the user's module is not imported: a dry run stays light
         return dict(given)
+    problems = []
     for key in given:
-        _lookup(f"{source} option", key, module.OPTIONS)
-    complete = {**module.OPTIONS, **given}
-    module.check(complete)
+        try:
+            _lookup(f"{source} option", key, module.OPTIONS)
+        except InputError as error:
+            problems.append(str(error))
+    complete = {**module.OPTIONS, **{key: given[key] for key in given if key in module.OPTIONS}}
+    problems += _all_problems(module, dict(complete))
+    if problems:
+        raise InputError("\n".join(problems))
     return complete
+
+
+def _all_problems(module, options: dict) -> list[str]:
+    """Return what `module.check` says, and what it says without the option that it named first."""
+    problems = []
+    while True:
+        try:
+            module.check(options)
+            return problems
+        except InputError as error:
+            problems.append(str(error))
+        named = problems[-1].partition(":")[0].rpartition(".")[2]  # of source.option: ...
+        if named not in options or options[named] == module.OPTIONS[named]:
+            return problems
+        options[named] = module.OPTIONS[named]
 
 
 def prepare(

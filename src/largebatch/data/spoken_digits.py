@@ -78,6 +78,11 @@ def check(options: dict) -> None:
             f"spoken-digits.test_speakers: {held!r} is not allowed; it must be a list of one to "
             f"five of {', '.join(SPEAKERS)}"
         )
+    if options["split"] == "takes" and held != OPTIONS["test_speakers"]:
+        raise InputError(
+            f"spoken-digits.test_speakers: {held!r}; only split: speakers tests on speakers, here "
+            "it is takes"
+        )
     check_integer("spoken-digits.states", options["states"], 1, 12)
     check_integer("spoken-digits.passes", options["passes"], 1)
     check_integer("spoken-digits.seed", options["seed"], 0)

@@ -136,7 +136,7 @@ def _same(factors: dict, shown: list[str], networks: list[str]) -> str:
     """Return the note on the arms without a panel, by the factors to which they were tuned."""
     groups: dict[str, list[str]] = {}
     for arm in dict.fromkeys(arm for _, arm in factors if arm not in shown):
-        known = {n: f"{factors[n, arm]:.3g}" for n in networks if factors[n, arm] is not None}
+        known = {n: _short(factors[n, arm]) for n in networks if factors[n, arm] is not None}
         if len(set(known.values())) == 1:
             text = f"× {next(iter(known.values()))}"
         else:
@@ -145,6 +145,10 @@ def _same(factors: dict, shown: list[str], networks: list[str]) -> str:
             groups.setdefault(text, []).append(arm)
     pieces = [f"{text} for {', '.join(names)}" for text, names in groups.items()]
     return f"The course of LB's rate, {'; '.join(pieces)}." if pieces else ""
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def _handles(networks: list[str], growing: bool) -> list[Line2D]:

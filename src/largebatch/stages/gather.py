@@ -3,7 +3,8 @@
 import pandas as pd
 
 from largebatch import paths, plan
-from largebatch.storage import read_json, write_csv
+from largebatch.records import refuse_changed_files
+from largebatch.storage import forget, read_json, write_csv
 
 RUN_COLUMNS = [
     *("batch_size", "status", "stop_reason", "message", "epochs", "steps", "gradients"),
@@ -32,12 +33,16 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     A study with remedied arms has remedy_paths beside these, one with tuned rates tuning.
 
     Files are found by their paths, which follow from the study's plan: thousands of them would not
-    fit on a command line.
+    fit on a command line. What jobs have kept to go on from is deleted: nothing is left to be done.
 
     Args:
         spec: the study's name and the parts of its config that `plan` reads, and epsilons.
         outputs: one path a table.
+
+    Raises:
+        InputError: a file was changed since it was made.
     """
+    refuse_changed_files(plan.results(spec))
     runs = list(plan.runs(spec))
     folder = {r: paths.run(spec["study"], r.network, r.method, r.trial) for r in runs}
     records = {r: read_json(f"{folder[r]}/run.json") for r in runs}
@@ -57,6 +62,10 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
         tables["tuning"] = pd.DataFrame(list(_tuning(spec)), columns=TUNING_COLUMNS)
     for name, table in tables.items():
         write_csv(outputs[name], table)
+    study = spec["study"]
+    kept = [paths.state(study, r.network, r.method, r.trial) for r in runs]
+    kept += [paths.tuning_state(study, *pair) for pair in plan.tuned(spec)]
+    forget(kept, paths.states(study))
 
 
 def _networks(spec: dict, records: dict) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from largebatch.stages.compare import (
     compare,
     worst,
 )
-from largebatch.storage import read_json, sha256, write_text
+from largebatch.storage import forget, read_json, sha256, write_text
 
 MOST_SHOWN = 20
 
@@ -32,6 +32,8 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """
     study, tolerance = spec["study"], spec["reproduce"]["tolerance"]
     jobs = [_job(study, path, tolerance) for path in plan.reproduced_records(spec)]
+    kept = (paths.state_again(study, r.network, r.method, r.trial) for r in plan.reproduced(spec))
+    forget(kept, paths.states(study))  # all that is to be compared is there
     if all(job["own"] is None for job in jobs):
         raise InputError(f"the study {study} has no results to compare with; run it first")
     published = _published(study, tolerance)

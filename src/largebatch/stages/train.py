@@ -13,14 +13,14 @@ from largebatch.data.arrays import Arrays, load
 from largebatch.precision import double
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
-from largebatch.stages.keeping import Kept, key_of
+from largebatch.stages.keeping import Kept, held, key_of
 from largebatch.storage import read_json, read_tensors, write_json, write_rows, write_tensors
 from largebatch.training.remedies import make
 
 
 def run(
     spec: dict, inputs: dict, outputs: dict, threads: int = 1, state: str | None = None
-) -> None:
+) -> float:
     """Train and write start, final, every epoch's weights where asked, history and record.
 
     Args:
@@ -31,22 +31,28 @@ def run(
         outputs: start, final, history, run, epochs.
         state: folder that keeps an unfinished run; None: an interrupted run starts anew.
 
+    Returns:
+        Seconds that earlier processes, which were interrupted, spent on the run.
+
     Raises:
         Interrupted: the process was asked to stop; a later call goes on, to the same bytes.
     """
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
     factor = read_json(inputs["tuned"])["factor"] if inputs.get("tuned") else None
-    kept = state and Kept(state, key_of("train", spec, {**inputs}, threads))
+    given = spec
     if factor is not None:
         rate = spec["training"]["learning_rate"] * factor
         spec = spec | {"training": spec["training"] | {"learning_rate": rate}}
-    if kept:
-        train_one(spec, arrays, kept.staged(outputs), factor=factor, kept=kept)
-        kept.hand_over(outputs)
-    else:
+    if state is None:
         Path(outputs["epochs"]).mkdir(parents=True, exist_ok=True)
         train_one(spec, arrays, outputs, factor=factor)
+        return 0.0
+    with held(state):
+        kept = Kept(Path(state) / spec["method"], key_of("train", given, {**inputs}, threads))
+        train_one(spec, arrays, kept.staged(outputs), factor=factor, kept=kept)
+        kept.hand_over(outputs)
+    return kept.checkpoint.before
 
 
 def train_one(
@@ -74,9 +80,11 @@ def train_one(
         _log(row, epochs)
         if spec["keep_epochs"]:
             # Copies: tied weights share memory, which safetensors does not write.
-            folder = kept.epochs if kept else Path(outputs["epochs"])
-            path = folder / paths.epoch_weights(row["epoch"])
-            write_tensors(path, _copy(module.state_dict()))
+            name, weights = paths.epoch_weights(row["epoch"]), _copy(module.state_dict())
+            if kept:
+                kept.write_iterate(name, weights)
+            else:
+                write_tensors(Path(outputs["epochs"]) / name, weights)
 
     checkpoint = kept.checkpoint if kept else None
     done = fit(spec, arrays, len(arrays.train_targets), start, on_epoch, checkpoint)
@@ -89,7 +97,7 @@ def train_one(
     write_rows(outputs["history"], outcome.history)
     write_json(outputs["run"], _record(spec, arrays, done) | {"rate_factor": factor})
     if kept:
-        kept.done()
+        kept.done(outputs)
 
 
 @dataclasses.dataclass(frozen=True)

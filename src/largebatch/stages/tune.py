@@ -2,17 +2,23 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
 from largebatch.data.arrays import Arrays, load
+from largebatch.errors import Interrupted
 from largebatch.runtime import set_up_torch
 from largebatch.seeding import derive_seed, torch_generator
+from largebatch.stages.keeping import Kept, held, key_of
 from largebatch.stages.train import fit
-from largebatch.storage import write_json
+from largebatch.storage import read_json, write_json
 
 
-def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
+def run(
+    spec: dict, inputs: dict, outputs: dict, threads: int = 1, state: str | None = None
+) -> float:
     """Write {factor, learning_rate, rows}: a row a factor and trial, with what it reached.
 
     The factor with the highest mean accuracy on the validation split is chosen; of equal ones that
@@ -23,22 +29,51 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
             of the training set) and trials.
         inputs: data (arrays).
         outputs: tuned.
+        state: folder that keeps what an unfinished job has, see `train`; None: none.
+
+    Returns:
+        Seconds that earlier processes, which were interrupted, spent on the runs.
+
+    Raises:
+        Interrupted: see `train`.
     """
     device = set_up_torch(spec["device"], threads)
     arrays = load(inputs["data"], device=device)
-    rows = []
+    if state is None:
+        rows, before = _rows(spec, arrays, lambda trial, factor: None)
+    else:
+        with held(state):
+            key = key_of("tune", spec, {**inputs}, threads)
+            rows, before = _rows(
+                spec, arrays, lambda trial, factor: Kept(Path(state, f"{trial}x{factor}"), key)
+            )
+    factor = choose(rows)
+    rate = spec["training"]["learning_rate"] * factor
+    write_json(outputs["tuned"], {"factor": factor, "learning_rate": rate, "rows": rows})
+    return before
+
+
+def _rows(spec: dict, arrays: Arrays, keep: Callable) -> tuple[list[dict], float]:
+    """Return a row a run, and the seconds that earlier processes spent on them.
+
+    Args:
+        keep: (trial, factor) -> `Kept` of that run, or None.
+    """
+    rows, before = [], 0.0
     for trial in range(spec["trials"]):
         # The split and the start are the trial's: all methods and factors share them.
         seed = derive_seed(spec["seed"], "validation", trial)
         parts = split(arrays, spec["validation"], torch_generator(seed))
         for factor in spec["factors"]:
             print(f"learning rate x {factor}, trial {trial}:", flush=True)
-            rows.append(
-                {"factor": factor, "trial": trial} | _reached(spec, arrays, parts, trial, factor)
-            )
-    factor = choose(rows)
-    rate = spec["training"]["learning_rate"] * factor
-    write_json(outputs["tuned"], {"factor": factor, "learning_rate": rate, "rows": rows})
+            kept = keep(trial, factor)
+            reached = _reached(spec, arrays, parts, trial, factor, kept)
+            rows.append({"factor": factor, "trial": trial} | reached)
+            before += kept.checkpoint.before if kept else 0.0
+            # Too late for this run to stop at a step, but not for the next one.
+            if kept and kept.checkpoint.asked:
+                raise Interrupted
+    return rows, before
 
 
 def split(arrays: Arrays, share: float, generator: torch.Generator) -> Arrays:
@@ -98,19 +133,29 @@ def choose(rows: list[dict]) -> float:
     return max(dict.fromkeys(row["factor"] for row in rows), key=merit)
 
 
-def _reached(spec: dict, arrays: Arrays, parts: Arrays, trial: int, factor: float) -> dict:
+def _reached(spec: dict, arrays: Arrays, parts: Arrays, trial: int, factor: float, kept) -> dict:
+    row = kept and kept.folder / "row.json"
+    if kept and kept.is_done:
+        return read_json(row)
     rate = spec["training"]["learning_rate"] * factor
     training = spec["training"] | {"learning_rate": rate}
     # The batch has as many samples as in the runs to come: a fraction is one of the whole set.
     outcome = fit(
-        spec | {"training": training, "trial": f"tuning{trial}"}, parts, len(arrays.train_targets)
+        spec | {"training": training, "trial": f"tuning{trial}"},
+        parts,
+        len(arrays.train_targets),
+        checkpoint=kept and kept.checkpoint,
     ).outcome
     last = outcome.history[-1]
     finite = math.isfinite(last["test_loss"])  # on the validation split it may not be, alone
     failed = outcome.stop_reason == "diverged" or not finite
-    return {
+    found = {
         "status": "diverged" if failed else "completed",
         "train_accuracy": last["train_accuracy"],
         "validation_accuracy": last["test_accuracy"],
         "validation_loss": last["test_loss"] if finite else None,
     }
+    if kept:
+        write_json(row, found)
+        kept.done({"row": str(row)})
+    return found

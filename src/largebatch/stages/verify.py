@@ -1,5 +1,6 @@
 """Stage `verify`: the stored digests and provenance records of a study; nothing is computed."""
 
+import shlex
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,9 +8,11 @@ from pathlib import Path
 from largebatch import paths, plan
 from largebatch.errors import InputError
 from largebatch.provenance import flat
+from largebatch.records import again, read_record
 from largebatch.storage import read_json, sha256, write_text
 
 MOST_SHOWN = 20
+ADVICE = "what makes them again, before the study goes on as ever"
 MANIFEST = "manifest.json"  # left by an unpacked archive: what was not packed
 
 
@@ -20,6 +23,7 @@ class Findings:
     Attributes:
         records: record by path, those that could be read.
         digests: recorded SHA-256 by path, of every file that a job wrote.
+        records_of: record by path of such a file.
         problems: (file, what is wrong).
         intact: count of files that are what their record says.
         absent: files that are away on purpose: path -> why.
@@ -28,17 +32,24 @@ class Findings:
 
     records: dict[str, dict] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    records_of: dict[str, str] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
     intact: int = 0
     absent: dict[str, str] = field(default_factory=dict)
     strays: list[str] = field(default_factory=list)
+
+    @property
+    def jobs(self) -> list[str]:
+        """What stands for the jobs to be done again: their records, or a file that has none."""
+        found = (self.records_of.get(path, path) for path, _ in self.problems)
+        return list(dict.fromkeys(found))
 
 
 def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """Write the report, then refuse a study in which anything is missing or broken.
 
     Args:
-        spec: what `examine` reads.
+        spec: what `examine` reads, and configfiles, those of the command line.
         outputs: report (Markdown).
 
     Raises:
@@ -46,12 +57,15 @@ def run(spec: dict, inputs: dict, outputs: dict, threads: int = 1) -> None:
     """
     found = examine(spec)
     others = odd_ones(found.records)
-    write_text(outputs["report"], _report(spec["study"], found, others))
+    command = _command(found, spec.get("configfiles", []))
+    write_text(outputs["report"], _report(spec["study"], found, others, command))
     for name, usual, odd in others:
         for value, jobs in odd.items():
             print(f"{name}: {usual}, but {value} in {_some(jobs)}")
     if found.problems:
-        raise InputError(complaint(spec["study"], found, f"all of them: {outputs['report']}"))
+        text = complaint(spec["study"], found, f"all of them: {outputs['report']}")
+        more = f"{ADVICE}: {command}" if len(found.jobs) <= MOST_SHOWN else f"{ADVICE}: see there"
+        raise InputError(f"{text}\n{more}")
     print(f"{spec['study']}: {found.intact} files are what their {len(found.records)} records say")
 
 
@@ -61,6 +75,14 @@ def complaint(study: str, found: Findings, more: str) -> str:
     count = len(found.problems)
     head = f"the study {study} has {count} {'problem' if count == 1 else 'problems'} ({more})"
     return "\n".join([head, *lines, *(["..."] if count > MOST_SHOWN else [])])
+
+
+def _command(found: Findings, configfiles: list[str]) -> str:
+    """Return what makes the missing and broken files again, and no others."""
+    study = " ".join(["--configfile", *map(shlex.quote, configfiles)]) if configfiles else ""
+    if not found.records:  # nothing was made yet
+        return " ".join(filter(None, ["snakemake --cores all", study]))
+    return again(found.jobs, study)
 
 
 def examine(spec: dict) -> Findings:
@@ -77,6 +99,7 @@ def examine(spec: dict) -> Findings:
     left_out = _left_out(study)
     for path, record in found.records.items():
         for files in record["outputs"].values():
+            found.records_of |= dict.fromkeys(files, path)
             _files(files, left_out, spec["keep_iterates"], found)
         _folder(path, record["outputs"].get("epochs", {}), found)
     for path, record in found.records.items():
@@ -97,26 +120,9 @@ def _read(path: str, found: Findings) -> None:
         found.problems.append((path, "missing: a job has not ended, or its record was deleted"))
         return
     try:
-        record = read_json(path)
-        if not _well_formed(record):
-            raise InputError(f"{path}: is no provenance record; run that job again")
+        found.records[path] = read_record(path)
     except InputError as error:
         found.problems.append((path, str(error).removeprefix(f"{path}: ")))
-        return
-    found.records[path] = record
-
-
-def _well_formed(record) -> bool:
-    """Whether a record has what is read of it here and by `reproduce`."""
-    if not isinstance(record, dict):
-        return False
-    parts = ("commit", "versions", "device", "inputs", "outputs")
-    mappings = all(isinstance(record.get(part), dict) for part in parts)
-    return mappings and all(
-        isinstance(files, dict) and all(isinstance(digest, str) for digest in files.values())
-        for part in ("inputs", "outputs")
-        for files in record[part].values()
-    )
 
 
 def _inputs(record: dict):
@@ -154,6 +160,7 @@ def _folder(record: str, files: dict, found: Findings) -> None:
         for path in sorted(folder.iterdir()):
             if str(path) not in files and not path.name.startswith("."):
                 found.problems.append((str(path), "no record has its digest"))
+                found.records_of[str(path)] = record
 
 
 def _left_out(study: str) -> dict[str, str]:
@@ -201,7 +208,7 @@ def _some(jobs: list[str]) -> str:
     return shown if len(jobs) <= 3 else f"{shown} and {len(jobs) - 3} more"
 
 
-def _report(study: str, found: Findings, others: list) -> str:
+def _report(study: str, found: Findings, others: list, command: str) -> str:
     state = f"{len(found.problems)} problems" if found.problems else "everything is as recorded"
     lines = [f"# Verification of {study}: {state}", ""]
     lines += [f"- {len(found.records)} provenance records read"]
@@ -211,6 +218,7 @@ def _report(study: str, found: Findings, others: list) -> str:
     if found.problems:
         lines += ["", "## Missing or broken", "", "| file | what |", "|---|---|"]
         lines += [f"| `{path}` | {reason} |" for path, reason in found.problems]
+        lines += ["", f"{ADVICE[0].upper()}{ADVICE[1:]}:", "", f"    {command}"]
     lines += ["", "## Made elsewhere than the rest", ""]
     if others:
         lines += ["| what | the rest | these | jobs |", "|---|---|---|---|"]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import signal
 import threading
 import time
@@ -14,9 +15,17 @@ import torch
 from torch import Tensor
 
 from largebatch.errors import InputError, Interrupted
-from largebatch.storage import read_metadata, read_tensors, write_tensors
+from largebatch.storage import (
+    read_metadata,
+    read_tensors,
+    sealed,
+    sha256,
+    unsealed,
+    write_tensors,
+)
 
 SECONDS = 120.0
+VARIABLE = "LARGEBATCH_STATE_SECONDS"  # another number of them
 SIGNALS = (signal.SIGTERM, signal.SIGINT)  # SLURM's preemption and time limit; Ctrl-C
 
 
@@ -26,13 +35,31 @@ class Checkpoint:
     Args:
         path: the file. It is replaced as a whole, so a crash leaves the one before.
         key: what the state belongs to: settings, data, code, machine. Another key's is not used.
-        seconds: from one save to the next, on a clock that nobody can set.
+        seconds: from one save to the next, on a clock that nobody can set; None: what the
+            environment says (LARGEBATCH_STATE_SECONDS), or SECONDS.
+
+    Raises:
+        InputError: the environment's number is none, or negative.
+
+    Attributes:
+        asked: whether the process was asked to stop.
+        files: digests of the files that the run has written so far, by their paths from the
+            checkpoint's folder; a state goes with these files or with none.
+        before: seconds that earlier processes spent on the run.
     """
 
-    def __init__(self, path: str | Path, key: str, seconds: float = SECONDS):
-        self.path, self.key, self.seconds = Path(path), key, seconds
+    def __init__(self, path: str | Path, key: str, seconds: float | None = None):
+        self.path, self.key = Path(path), key
+        self.seconds = _seconds() if seconds is None else seconds
         self.asked = False
-        self._last = time.monotonic()
+        self.files: dict[str, str] = {}
+        self.before = 0.0
+        self._began = self._last = time.monotonic()
+
+    @property
+    def spent(self) -> float:
+        """Seconds that were spent on the run, by this process and by earlier ones."""
+        return self.before + time.monotonic() - self._began
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -69,9 +96,10 @@ class Checkpoint:
         """
         tensors: dict[str, Tensor] = {}
         tree = _encode(state, tensors)
-        content = json.dumps({"key": self.key, "tree": tree, "sha256": _digest(tensors)})
+        content = {"key": self.key, "tree": tree, "files": self.files, "spent": self.spent}
+        text = sealed(json.dumps(content), _digest(tensors))
         try:
-            write_tensors(self.path, tensors, {"state": content})
+            write_tensors(self.path, tensors, {"state": text}, durable=True)
         except OSError as error:
             print(f"the state of the run could not be saved: {error}", flush=True)
         self._last = time.monotonic()
@@ -84,22 +112,35 @@ class Checkpoint:
             return None
         try:
             tensors = read_tensors(self.path)
-            content = json.loads(read_metadata(self.path)["state"])
-            whole = content["sha256"] == _digest(tensors)
+            content = json.loads(unsealed(read_metadata(self.path)["state"], _digest(tensors)))
         except (InputError, KeyError, ValueError) as error:
             print(f"{self.path}: broken, so the run starts anew ({error})", flush=True)
-            return None
-        if not whole:
-            print(f"{self.path}: its digest is another, so the run starts anew", flush=True)
             return None
         if content["key"] != self.key:
             print(f"{self.path}: of other settings, data or code; the run starts anew", flush=True)
             return None
+        for name, digest in content["files"].items():
+            file = self.path.parent / name
+            if not file.is_file() or sha256(file) != digest:
+                print(f"{file}: missing or broken, so the run starts anew", flush=True)
+                return None
+        self.files, self.before = content["files"], content["spent"]
         return _decode(content["tree"], tensors)
 
     def done(self) -> None:
         """Remove the file: the run has ended."""
         self.path.unlink(missing_ok=True)
+
+
+def _seconds() -> float:
+    text = os.environ.get(VARIABLE, str(SECONDS))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise InputError(f"{VARIABLE}: {text!r}; it must be a number of seconds, such as 120")
+    return seconds
 
 
 def _encode(value: Any, tensors: dict[str, Tensor]) -> list:
