@@ -77,12 +77,23 @@ def passes(work: Work) -> list[tuple[float, ...]]:
     """
     from torch.utils.data import DataLoader, TensorDataset
 
-    first, second = (_models.with_plain_layers(copy.deepcopy(end)) for end in work.ends)
+    first, second = (_plain(copy.deepcopy(end)) for end in work.ends)
     sets = [DataLoader(TensorDataset(*part), BATCH) for part in (work.training, work.testing)]
     return [
         tuple(value for samples in sets for value in _evaluate(network, samples))
         for network in (_between(first, second, alpha) for alpha in work.alphas)
     ]
+
+
+def _plain(network):
+    """Put PyTorch's own pooling layer, which a user would write, in place of ours; return it."""
+    from largebatch.networks.layers import SameMaxPool
+
+    for name, layer in network.named_children():
+        if isinstance(layer, SameMaxPool):
+            pool = torch.nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=True)
+            network.register_module(name, pool)
+    return network
 
 
 @torch.no_grad()
