@@ -19,6 +19,7 @@ def measure(repeats: int, quick: bool) -> Row:
     x = torch.ones(WEIGHTS // 1000 if quick else WEIGHTS)
     size = x.numel() * DIMENSION * x.dtype.itemsize
     fits = size < free_memory(x.device) / 2
+    chosen = "held" if holds(size, x.device) else "drawn again"
     start = time.perf_counter()
     spaces = {"drawn": RandomSubspace(1, x, DIMENSION, hold_bytes=0)}
     if fits:
@@ -32,7 +33,6 @@ def measure(repeats: int, quick: bool) -> Row:
                 start = time.perf_counter()
                 space.pull(space.lift(y))
                 seconds[kind].append(time.perf_counter() - start)
-    chosen = "held" if holds(size, x.device) else "drawn again"
     return Row(
         f"sharpness, {DIMENSION}-dimensional subspace, n = {x.numel():,}",
         *("A held", "A drawn again from its seed"),
