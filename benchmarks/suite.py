@@ -55,7 +55,9 @@ class Row:
         return self.ratio >= self.target if self.at_least else self.ratio <= self.target
 
 
-def in_turn(work: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def in_turn(
+    work: Mapping[str, Callable[[], object]], repeats: int, warm_up: bool = True
+) -> dict[str, list[float]]:
     """Time each of some functions `repeats` times, in turn (A B A B), after one untimed call each.
 
     What slows the machine for a while then slows all of them alike.
@@ -64,12 +66,14 @@ def in_turn(work: Mapping[str, Callable[[], object]], repeats: int) -> dict[str,
         work: label -> a function without arguments that does the same work each time. One that
             returns a float has timed the part that counts itself.
         repeats: at least 1.
+        warm_up: False leaves the untimed calls out, for work of many seconds.
 
     Returns:
         Label -> seconds of each repeat.
     """
-    for function in work.values():
-        function()
+    if warm_up:
+        for function in work.values():
+            function()
     seconds = {label: [] for label in work}
     for _ in range(repeats):
         for label, function in work.items():

@@ -1,12 +1,10 @@
-"""The trials of one experiment in one process, stacked, against a process each, as the study does.
+"""The trials of one experiment stacked, against a process each, as the study does.
 
 Stacked trials would be kept only if no trial's bytes depended on what it is stacked with.
 """
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 
 from benchmarks.suite import Row, in_turn
@@ -90,30 +88,23 @@ def independent(batch_size: int, steps: int) -> bool:
 
 
 def measure(batch_size: int, repeats: int, quick: bool) -> Row:
-    """Return the row; ours are the separate processes, one a core."""
+    """Return the row; ours are the separate trials, both sides on one core.
+
+    A core is what a job of a study has. More threads for the stack would be idle cores for others,
+    and wait for each other at each of hundreds of small operations.
+    """
     from benchmarks.worker import Worker
 
-    cores = os.cpu_count() or 1
     options = {"batch_size": batch_size, "steps": 2 if quick else CASES[batch_size]}
-    here = f"{__name__}:"
-    with ExitStack() as workers:
-        together = workers.enter_context(Worker(f"{here}stacked", threads=cores, **options))
-        apart = [
-            workers.enter_context(Worker(f"{here}one_by_one", threads=1, **options))
-            for _ in range(cores)
-        ]
-
-        def separate() -> float:
-            """As many experiments as cores, side by side; the seconds of one of them."""
-            for worker in apart:
-                worker.start()
-            return max([worker.wait() for worker in apart]) / cores
-
-        seconds = in_turn({"apart": separate, "stacked": together}, min(repeats, 5))
+    with (
+        Worker(f"{__name__}:one_by_one", **options) as apart,
+        Worker(f"{__name__}:stacked", **options) as together,
+    ):
+        seconds = in_turn({"apart": apart, "stacked": together}, min(repeats, 5))
     same = "the same" if independent(**options) else "others"
     return Row(
         f"five trials of F1, batch {batch_size:,}",
-        *("processes of their own", f"stacked (torch.func), {cores} threads"),
+        *("one by one", "stacked (torch.func)"),
         *(seconds["apart"], seconds["stacked"]),
         note=f"above 1, stacking is slower; a trial's bytes are {same} when it is stacked with "
         "other trials",

@@ -1,11 +1,13 @@
 """Training steps of C1 on images of CIFAR-10's size at batch 256 and 5,000, on the CPU."""
 
 from functools import partial
+from pathlib import Path
 
 from benchmarks.suite import Row, in_turn
 
 ORDER = 20
 TARGET = 1.5
+NEEDED = 12e9  # bytes of free memory for a step of 5,000
 # batch size: steps a repeat, repeats at most (a step of 5,000 takes many seconds)
 CASES = {256: (2, 7), 5000: (1, 3)}
 
@@ -15,18 +17,31 @@ def measure(batch_size: int, repeats: int, quick: bool) -> Row:
     from benchmarks.worker import Worker
 
     steps, most = CASES[batch_size]
+    free = free_memory()
+    if batch_size == 5000 and not quick and free is not None and free < NEEDED:
+        raise MemoryError(f"{free / 1e9:.1f} GB of memory are free, {NEEDED / 1e9:.0f} are needed")
     options = {"model": "C1", "batch_size": 8 if quick else batch_size, "steps": steps}
     with (
         Worker("benchmarks.rows._steps:ours", **options) as ours,
         Worker("benchmarks.rows._steps:tutorial", **options) as loop,
     ):
-        seconds = in_turn({"ours": ours, "loop": loop}, min(repeats, most))
+        work = {"ours": ours, "loop": loop}
+        seconds = in_turn(work, min(repeats, most), warm_up=batch_size < 5000)
     return Row(
         f"training step, C1, batch {batch_size:,}",
         *("largebatch.training.train", "DataLoader + Adam, as tutorials do"),
         *(seconds["ours"], seconds["loop"], TARGET),
         note=f"{steps} steps a repeat, of our `train` without its evaluations",
     )
+
+
+def free_memory() -> float | None:
+    """Return the bytes of memory that processes may still take; None where that is not told."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024.0 * int(x.split()[1]) for x in lines if x.startswith("MemAvailable")), None)
 
 
 ROWS = {f"training-c1-{size}": partial(measure, size) for size in CASES}

@@ -51,16 +51,15 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def refuse_unwritable(folders: Iterable[str | Path]) -> None:
-    """Refuse folders below which nothing can be written; those that are not there yet are made.
+    """Refuse folders in which nothing can be written, or made where they are not there yet.
 
     Raises:
         WriteError: the first such folder.
     """
     for folder in map(Path, folders):
-        with writing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                pass
+        there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        with writing(folder), tempfile.TemporaryFile(dir=there):
+            pass
 
 
 @contextmanager

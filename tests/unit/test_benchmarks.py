@@ -6,13 +6,20 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))  # the suite is no part of the package
 
+import benchmarks.__main__ as command  # noqa: E402
 from benchmarks.page import page, quartiles, write  # noqa: E402
 from benchmarks.plot import merit  # noqa: E402
+from benchmarks.rows import _models  # noqa: E402
+from benchmarks.rows._steps import MatrixProducts, ours, tutorial  # noqa: E402
+from benchmarks.rows.stacked_trials import Stack  # noqa: E402
 from benchmarks.suite import Row, in_turn  # noqa: E402
+from benchmarks.worker import Worker  # noqa: E402
+from largebatch.networks import parameter_count  # noqa: E402
 
 
 def test_the_ratio_is_the_median_over_repeats_and_above_one_where_ours_is_faster():
@@ -74,25 +81,92 @@ def test_the_page_says_what_was_met_missed_and_not_measured(tmp_path):
     assert "Tiny sizes" in page(rows, {}, {}, quick=True)
 
 
-def run(*words: str):
-    command = [sys.executable, "-m", "benchmarks", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def test_a_failing_row_is_told_and_the_others_are_measured(tmp_path, monkeypatch, capsys):
+    def broken(repeats, quick):
+        raise OSError("no disk")
+
+    def good(repeats, quick):
+        return [Row("good", "ours", "theirs", repeats * [1.0], repeats * [2.0], note=f"{quick}")]
+
+    rows = {"broken": broken, "good": good, "left out": broken}
+    monkeypatch.setattr(command, "found", lambda: rows)
+    words = ["--rows", "broken", "good", "--repeats", "3", "--quick", "--out", str(tmp_path)]
+    assert command.main(words) == 1
+    assert pd.read_csv(tmp_path / "rows.csv")["repeats"].tolist() == [3]
+    text = (tmp_path / "index.md").read_text()
+    assert "- broken: OSError: no disk" in text
+    assert "- good: True" in text
+    assert "left out" not in text
+    assert "good: 2 times as fast" in capsys.readouterr().out
 
 
-def test_a_row_that_is_not_there_is_named():
-    done = run("--rows", "nonsense")
-    assert done.returncode == 2
-    assert "'nonsense'" in done.stderr
-    assert "training-f1-32" in done.stderr
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [(["--rows", "nonsense"], "'nonsense'"), (["--repeats", "0"], "'0'; it must be an integer")],
+)
+def test_a_wrong_command_line_is_told_by_its_value(words, told, capsys):
+    with pytest.raises(SystemExit) as error:
+        command.main(words)
+    assert error.value.code == 2
+    assert told in capsys.readouterr().err
 
 
-def test_a_row_is_measured_from_the_command_line(tmp_path):
-    words = ("--rows", "training-f1-32", "--quick", "--repeats", "1")
-    done = run(*words, "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    table = pd.read_csv(tmp_path / "rows.csv")
-    assert table["row"].tolist() == [
-        "training step, F1, batch 32",
-        "training step, F1, batch 32, of the limit",
-    ]
-    assert (table[["ours_seconds", "other_seconds", "ratio"]] > 0).all(axis=None)
+def test_the_rows_are_found_by_name_without_torch():
+    script = "import sys; from benchmarks.rows import found; print(*found()); print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names, modules = (line.split() for line in done.stdout.splitlines())
+    assert {"training-f1-32", "training-c1-5000", "stacked-trials-32"} <= set(names)
+    assert "torch" not in modules
+
+
+COUNTING = """
+def make(step):
+    calls = []
+    def work():
+        print("noise")
+        calls.append(step)
+        return sum(calls)
+    return work
+"""
+
+
+def test_a_worker_keeps_what_it_has_made_and_answers_in_seconds(tmp_path, monkeypatch):
+    (tmp_path / "counting.py").write_text(COUNTING)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Worker("counting:make", step=0.5) as worker:
+        assert [worker(), worker()] == [0.5, 1.0]
+    with (
+        Worker("counting:nothing", step=0.5) as worker,
+        pytest.raises(RuntimeError, match="counting:nothing: its process has ended"),
+    ):
+        worker()
+
+
+@pytest.mark.parametrize("epoch", [ours, tutorial])
+@pytest.mark.parametrize("model", ["F1", "C1"])
+def test_epochs_of_both_sides_are_trained(epoch, model):
+    assert 0 < epoch(model, batch_size=4, steps=2)() < 60
+
+
+def test_both_sides_have_the_same_weights_to_train():
+    for model in ("F1", "C1"):
+        counts = [parameter_count(make(model)) for make in (_models.started, _models.plain)]
+        assert counts[0] == counts[1]
+
+
+def test_the_limit_counts_the_products_of_a_step():
+    products = MatrixProducts([3, 4, 2], batch_size=5)
+    # Forward, weights' and (but for the first layer) inputs' gradients: 2 B i o each.
+    assert products.flops == 2 * 5 * (2 * 3 * 4 + 3 * 4 * 2)
+    assert products.run(2) > 0
+
+
+def test_a_trial_alone_is_the_first_of_a_stack():
+    alone, among = Stack([0], 4, 2), Stack([0, 1, 2], 4, 2)
+    for stack in (alone, among):
+        stack.train()
+    for name, weights in alone.weights.items():
+        torch.testing.assert_close(weights[0], among.weights[name][0], rtol=1e-4, atol=1e-5)
+        assert not torch.equal(among.weights[name][0], among.weights[name][1]) or "bias" in name

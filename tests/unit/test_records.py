@@ -98,7 +98,8 @@ def test_verify_says_what_makes_the_broken_files_again(capsys):
     spec = finished.SPEC | {"configfiles": ["my studies/a.yaml"]}
     with pytest.raises(InputError) as caught:
         verify.run(spec, {}, {"report": "report.md"})
-    command = "snakemake --cores all --configfile 'my studies/a.yaml' --force "
-    command += f"{RUN}/provenance.json results/tiny/derived/gather.provenance.json"
+    call = "snakemake --cores all --configfile 'my studies/a.yaml' --force"
+    command = f"{call} {RUN}/provenance.json"
+    command += f" && {call} results/tiny/derived/gather.provenance.json"
     assert str(caught.value).splitlines()[-1] == f"{verify.ADVICE}: {command}"
     assert f"\n    {command}\n" in Path("report.md").read_text()

@@ -66,7 +66,7 @@ def test_an_infinite_loss_on_the_validation_split_alone_is_a_failed_run(
 ):
     last = {"train_accuracy": 50.0, "test_accuracy": 90.0}
 
-    def fitted(spec, parts, samples, checkpoint):
+    def fitted(spec, parts, samples, checkpoint=None):
         rate = spec["training"]["learning_rate"]
         history = [last | {"test_loss": float("inf") if rate == 3 else 1.0}]
         bad = reason if rate == 3 else "epochs"

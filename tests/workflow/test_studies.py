@@ -110,23 +110,7 @@ def test_what_cannot_be_trained_is_told_before_training(tmp_path):
     text = done.stdout + done.stderr
     assert done.returncode != 0
     assert "batch_sweep.batch_sizes: 201; tiny, the data of F1, has only 200" in text
-    assert not (project.folder / "results/miniature").exists()
-
-
-def test_nothing_is_trained_while_another_networks_data_are_wrong(tmp_path):
-    project = Project.copied_to(tmp_path / "project")
-    (project.folder / "wrong.py").write_text("def load():\n    return 1, 2, 3, 4\n")
-    own = {
-        "networks:": "networks:\n  W: {family: fully_connected, dataset: wrong, depth: 1}",
-        "datasets:": "datasets:\n  wrong: {source: 'wrong:load'}",
-    }
-    for key, more in own.items():
-        project.edit("tests/workflow/miniature.yaml", f"\n{key}", f"\n{more}")
-    run = "results/miniature/runs/F1/sb/trial0/run.json"
-    done = project.snakemake(run, check=False)
-    assert "wrong:load" in done.stdout + done.stderr
-    assert (project.folder / "results/data/tiny/record.json").exists()
-    assert not (project.folder / "results/miniature").exists()
+    assert not (project.folder / "results/miniature/runs").exists()
 
 
 def test_what_a_later_change_makes_impossible_is_told_before_training(six, tmp_path):

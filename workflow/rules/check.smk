@@ -4,8 +4,7 @@
 # ones. As a rule alone it would hide changes: where a job is to be run again, Snakemake (9.27) looks
 # for no other reason to run what depends on it, and drops the reason itself where the input is
 # `ancient`. So nothing but its absence may ever run this rule: the name has all that it depends on,
-# its input is ancient, its spec is no param. It waits for the data of all networks, and looks at all
-# of them: what one cannot be trained with is told before another is trained.
+# its input is ancient, its spec is no param.
 
 import subprocess
 
@@ -14,7 +13,7 @@ CHECK_SPEC = check_spec()
 
 rule check:
     input:
-        records=ancient([f"{paths.data(name)}/record.json" for name in plan.used_datasets(CONFIG)]),
+        record=ancient(f"{paths.data('{dataset}')}/record.json"),
     output:
         checked=paths.checked(STUDY, "{network}", "{dataset}"),
     log:

@@ -14,21 +14,6 @@ AGAIN_LOGS = f"logs/{STUDY}/reproduced"
 VERSIONS = json.dumps(versions())
 
 
-def study_spec(**others):
-    """What `plan` reads, of the parts that say which results there are."""
-    return {**json.loads(gather_spec()), **others}
-
-
-def verify_spec(**others):
-    kept = CONFIG["keep_iterates"]
-    return json.dumps(study_spec(keep_iterates=kept, derived=DERIVED, **others))
-
-
-def archive_spec():
-    config = {key: value for key, value in CONFIG.items() if key not in ("mirror", "downloads")}
-    return verify_spec(config=config, weights=CONFIG["archive"]["weights"])
-
-
 # No inputs: nothing may be computed, however much of the study is missing.
 rule verify:
     log:
@@ -36,7 +21,9 @@ rule verify:
     localrule: True
     params:
         # A string would have its {braces} replaced.
-        spec=lambda w: verify_spec(configfiles=list(map(str, workflow.overwrite_configfiles))),
+        spec=lambda w: verify_spec(
+            configfiles=[os.path.relpath(path) for path in workflow.overwrite_configfiles]
+        ),
         report=f"{REPORTS}/verification.md",
     message:
         "Checking all digests and records of the study {STUDY}: {params.report}"

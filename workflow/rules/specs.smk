@@ -240,3 +240,18 @@ def bias_spec():
             "betas": [0.5, 0.8, 0.9],
         }
     )
+
+
+def study_spec(**others):
+    """What `plan` reads, of the parts that say which results there are."""
+    return {**json.loads(gather_spec()), **others}
+
+
+def verify_spec(**others):
+    kept = CONFIG["keep_iterates"]
+    return json.dumps(study_spec(keep_iterates=kept, derived=DERIVED, **others))
+
+
+def archive_spec():
+    config = {key: value for key, value in CONFIG.items() if key not in ("mirror", "downloads")}
+    return verify_spec(config=config, weights=CONFIG["archive"]["weights"])

@@ -82,7 +82,19 @@ def _command(found: Findings, configfiles: list[str]) -> str:
     study = " ".join(["--configfile", *map(shlex.quote, configfiles)]) if configfiles else ""
     if not found.records:  # nothing was made yet
         return " ".join(filter(None, ["snakemake --cores all", study]))
-    return again(found.jobs, study)
+    # One call a floor: between two jobs of one call Snakemake would do again all that lies there.
+    floors = [[job for job in found.jobs if _floor(job) == floor] for floor in range(4)]
+    return " && ".join(again(jobs, study) for jobs in floors if jobs)
+
+
+def _floor(path: str) -> int:
+    """Data, then runs, then what is measured of them, then what is made from all of it."""
+    part = Path(path).parts[:3]
+    if part[:2] == ("results", "data"):
+        return 0
+    if part[0] == "reports" or part[2:] in (("derived",), ("gathered",)):
+        return 3
+    return 1 if part[2:] in (("runs",), ("tuning",)) else 2
 
 
 def examine(spec: dict) -> Findings:
