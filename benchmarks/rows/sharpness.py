@@ -23,7 +23,7 @@ def _set(size: str, quick: bool) -> tuple[list, str]:
     if quick:
         return made(size, 1), "trained here"
     if size != "n = 1e5":
-        return made(size, 2), "trained here"
+        return made(size, 1), "trained here"
     real = list(of_studies(RESULTS))
     if len(real) < ENOUGH:
         return made(size), "trained here on MNIST-1D"

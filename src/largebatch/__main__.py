@@ -12,6 +12,7 @@ from largebatch.errors import InputError, Interrupted, WriteError
 from largebatch.gpus import take_slot
 from largebatch.provenance import Recorder, digests
 from largebatch.records import refuse_changed
+from largebatch.starter import hand_over
 from largebatch.storage import write_json
 
 STAGES = (
@@ -117,4 +118,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = hand_over(sys.argv[1:])
+    sys.exit(main() if status is None else status)

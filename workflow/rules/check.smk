@@ -48,3 +48,4 @@ onstart:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             raise WorkflowError(done.stderr.strip())
+    starter.start(EXPORTS.get(starter.ADDRESS, ""), CONFIG["threads"])

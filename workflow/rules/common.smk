@@ -4,7 +4,7 @@ import json
 import sys
 
 import yaml
-from largebatch import codefiles, gpus, paths, plan, usercode
+from largebatch import codefiles, gpus, paths, plan, starter, usercode
 from largebatch.architectures import architecture
 from largebatch.data.registry import module_of
 from largebatch.errors import InputError, WriteError
@@ -63,6 +63,10 @@ if GPUS:
     EXPORTS[gpus.SHARES] = str(CONFIG["jobs_per_gpu"])
     if "gpu" not in workflow.global_resources:
         workflow.global_resources["gpu"] = len(GPUS) * CONFIG["jobs_per_gpu"]
+# Jobs on this machine are forks of a process that has torch loaded. A cluster's start by themselves,
+# and so do those on GPUs: CUDA does not go well with forks.
+if workflow.local_exec and not GPUS:
+    EXPORTS[starter.ADDRESS] = starter.address()
 exports = [f"PATH={shlex_quote(os.path.dirname(sys.executable))}:$PATH"]
 exports += [f"{name}={shlex_quote(value)}" for name, value in EXPORTS.items()]
 # Braces are doubled: Snakemake would put the Snakefile's variables in their place, unquoted.
