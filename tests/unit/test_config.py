@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from largebatch.architectures import FAMILY_OPTIONS, architecture
 from largebatch.config import check_made, complete
@@ -54,6 +55,17 @@ def test_completing_changes_neither_the_config_nor_the_schema():
 @pytest.mark.parametrize("path", [ROOT / "config.yaml", *ROOT.glob("studies/*.yaml")], ids=str)
 def test_the_studies_that_come_along_are_right(path):
     complete(yaml.safe_load(path.read_text()), SCHEMA)
+
+
+def test_the_paper_rate_goes_on_top_of_remedies():
+    base, top = (
+        yaml.safe_load((ROOT / "studies" / name).read_text())
+        for name in ("remedies.yaml", "on-top/remedies-paper-rate.yaml")
+    )
+    update_config(base, top)  # what Snakemake does with several config files
+    done = complete(base, SCHEMA)
+    assert (done["study"], done["tuning"]["factors"]) == ("remedies-paper-rate", [])
+    assert len(done["remedies"]["arms"]) == 19
 
 
 @pytest.mark.parametrize(
