@@ -8,8 +8,8 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]):
     """Let one worker do all tests of a file, or of the finished study that several files share.
 
     Else each worker would run that study, and make what the tests of a file share, for itself. The
@@ -19,3 +19,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         shared = "finished" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.name))
     items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    return (yield)
