@@ -198,8 +198,7 @@ def interrupt(job: Job, chance: random.Random, longest: float, fresh: bool = Fal
         job.forget_outputs()
         process = job.start(fresh)
         signal_ = chance.choice(SIGNALS)
-        if _sleeps(process, chance.uniform(0, longest)):
-            os.kill(process.pid, signal_)
+        if _sleeps(process, chance.uniform(0, longest)) and _signalled(process, signal_):
             name = signal.Signals(signal_).name
             tally.tried[name] = tally.tried.get(name, 0) + 1
         code = wait(process)
@@ -224,6 +223,15 @@ def _sleeps(process, seconds: float) -> bool:
         if code is not None:
             return False
         time.sleep(min(0.005, max(0.0, end - time.monotonic())))
+    return True
+
+
+def _signalled(process, signal_: signal.Signals) -> bool:
+    """Send the signal; return whether the process was still there to get it."""
+    try:
+        os.kill(process.pid, signal_)
+    except ProcessLookupError:  # it ended on its own since it was asked
+        return False
     return True
 
 
