@@ -2,12 +2,12 @@
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import fmin_l_bfgs_b
 from torch import Tensor
 
 from largebatch.landscape.objective import Evaluator
 
-OPTIONS = {"maxiter": 10, "ftol": 0.0, "gtol": 0.0, "maxls": 20, "maxfun": 10**6}
+OPTIONS = {"maxiter": 10, "factr": 0.0, "pgtol": 0.0, "maxls": 20, "maxfun": 10**6}
 
 
 def solve(evaluator: Evaluator) -> tuple[float, Tensor, int, str]:
@@ -26,16 +26,13 @@ def solve(evaluator: Evaluator) -> tuple[float, Tensor, int, str]:
             value, gradient = evaluator.at(torch.from_numpy(y).to(bounds))
         return -value, -gradient.cpu().double().numpy()
 
-    result = minimize(
-        negative,
-        np.zeros_like(upper),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.stack([-upper, upper], axis=1),
-        options=OPTIONS,
+    # Not `minimize`, which is the same code behind two more conversions of the bounds, number by
+    # number: a sixth of the search's time at n = 280,000.
+    y, lowest, details = fmin_l_bfgs_b(
+        negative, np.zeros_like(upper), bounds=np.stack([-upper, upper], axis=1), **OPTIONS
     )
-    value, message = -float(result.fun), result.message
+    value, message, iterations = -float(lowest), details["task"], details["nit"]
     if not value >= evaluator.base:  # NaN or infinity on the way
         message += "; ended below f(x), y = 0 is taken"
-        return evaluator.base, torch.zeros_like(bounds), result.nit, message
-    return value, torch.from_numpy(result.x).to(bounds), result.nit, message
+        return evaluator.base, torch.zeros_like(bounds), iterations, message
+    return value, torch.from_numpy(y).to(bounds), iterations, message
