@@ -9,10 +9,11 @@ from pathlib import Path
 
 from benchmarks import ROOT
 from benchmarks.rows import found
+from benchmarks.suite import NotHere
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run what the command line asks for; 0 where every row was measured."""
+    """Run what the command line asks for; 1 where a row failed."""
     rows = found()
     options = _arguments(rows).parse_args(words)
     if options.list:
@@ -24,23 +25,27 @@ def main(words: list[str] | None = None) -> int:
     from benchmarks.page import write
 
     set_threads(options.threads)
-    began, measured, failures = time.perf_counter(), [], {}
+    began, measured, failures, absent = time.perf_counter(), [], {}, {}
     machine = describe(options.threads)
     try:
         for name in options.rows or rows:
-            _measure(name, rows[name], options, measured, failures)
+            _measure(name, rows[name], options, measured, failures, absent)
     finally:  # a suite that is stopped leaves what it has
         machine["the suite took"] = f"{time.perf_counter() - began:.0f} s"
-        write(options.out, measured, machine, failures, options.quick)
+        write(options.out, measured, machine, failures | absent, options.quick)
         print(options.out / "index.md")
     return 1 if failures else 0
 
 
-def _measure(name: str, measure, options, measured: list, failures: dict[str, str]) -> None:
-    """Add what a row gave to `measured`, or why it failed to `failures`."""
+def _measure(name: str, measure, options, measured: list, failures: dict, absent: dict) -> None:
+    """Add what a row gave to `measured`, or why it failed or is not for here to the others."""
     start = time.perf_counter()
     try:
         made = measure(options.repeats, options.quick)
+    except NotHere as error:
+        absent[name] = str(error)
+        print(f"{name}: {error}", flush=True)
+        return
     except Exception as error:  # the other rows are still worth having
         traceback.print_exc()
         failures[name] = f"{type(error).__name__}: {error}"

@@ -6,6 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
+class NotHere(Exception):
+    """A row cannot be measured on this machine, or not yet; the message says why."""
+
+
 @dataclass
 class Row:
     """One comparison of ours with another implementation, or with a limit.

@@ -21,11 +21,19 @@ class Work:
         model: name in `_models`.
         samples: of the training set and of the testing set.
         points: on the line from alpha = -1 to 2.
+        decoded: whether loaders decode images, see `_models.images`, instead of taking tensors.
     """
 
-    def __init__(self, model: str, samples: list[int], points: int):
+    def __init__(self, model: str, samples: list[int], points: int, decoded: bool = False):
+        from torch.utils.data import TensorDataset
+
         self.ends = [_models.started(model, trial) for trial in range(2)]
         self.training, self.testing = (_models.samples(model, count) for count in samples)
+        sets = [self.training, self.testing]
+        self.sets = [
+            _models.images(model, count) if decoded else TensorDataset(*part)
+            for part, count in zip(sets, samples, strict=True)
+        ]
         self.alphas = np.linspace(-1, 2, points).tolist()
 
 
@@ -54,6 +62,11 @@ def loader(**options) -> Callable[[], float]:
     return timed(passes, **options)
 
 
+def decoded(**options) -> Callable[[], float]:
+    """Return the usual way of it on images that are decoded one by one, see `passes`."""
+    return timed(passes, decoded=True, **options)
+
+
 def products(**options) -> Callable[[], float]:
     """Return the matrix products of a dense network alone: what no way of it can beat."""
     return timed(multiply, **options)
@@ -73,12 +86,12 @@ def along(work: Work) -> list[tuple[float, ...]]:
 def passes(work: Work) -> list[tuple[float, ...]]:
     """Do it as loss-landscapes and users' scripts do: a copy of the network and a pass a point.
 
-    In a generous form: the samples are tensors already, and the layers are PyTorch's own.
+    The layers are PyTorch's own.
     """
-    from torch.utils.data import DataLoader, TensorDataset
+    from torch.utils.data import DataLoader
 
     first, second = (_plain(copy.deepcopy(end)) for end in work.ends)
-    sets = [DataLoader(TensorDataset(*part), BATCH) for part in (work.training, work.testing)]
+    sets = [DataLoader(part, BATCH) for part in work.sets]
     return [
         tuple(value for samples in sets for value in _evaluate(network, samples))
         for network in (_between(first, second, alpha) for alpha in work.alphas)

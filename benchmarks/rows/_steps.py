@@ -7,7 +7,9 @@ from collections.abc import Callable
 from benchmarks.rows import _models
 
 
-def ours(model: str, batch_size: int, steps: int, trial: int = 0) -> Callable[[], float]:
+def ours(
+    model: str, batch_size: int, steps: int, trial: int = 0, device: str = "cpu", **settings
+) -> Callable[[], float]:
     """Return one epoch by `largebatch.training.train`, which gives the seconds of its steps alone.
 
     Args:
@@ -15,6 +17,8 @@ def ours(model: str, batch_size: int, steps: int, trial: int = 0) -> Callable[[]
         batch_size: in samples.
         steps: of the epoch.
         trial: gives the starting point and the order of the samples.
+        device: `cpu` or `cuda`.
+        settings: others of `TrainingSettings`.
     """
     import torch
 
@@ -23,13 +27,14 @@ def ours(model: str, batch_size: int, steps: int, trial: int = 0) -> Callable[[]
     from largebatch.training import TrainingSettings, train
     from largebatch.training.parts import Average, Remedy
 
-    set_up_torch("cpu", torch.get_num_threads())
-    data = _models.samples(model, steps * batch_size)
+    set_up_torch(device, torch.get_num_threads())
+    data = tuple(part.to(device) for part in _models.samples(model, steps * batch_size))
     few = tuple(part[:2] for part in data)
     times = {}
 
     class Stopwatch(Average):
         def after_epoch(self, epoch, network):  # before the epoch's evaluation
+            finished(device)
             times["end"] = time.perf_counter()
 
     class Timed(Remedy):
@@ -37,12 +42,14 @@ def ours(model: str, batch_size: int, steps: int, trial: int = 0) -> Callable[[]
             parts.average = Stopwatch()
 
     def on_epoch(row, network):
+        finished(device)
         times.setdefault("start", time.perf_counter())  # after the evaluation of the start
 
     def epoch() -> float:
         times.clear()
         train(
-            *(_models.started(model, trial), data, few, TrainingSettings(batch_size, epochs=1)),
+            *(_models.started(model, trial).to(device), data, few),
+            TrainingSettings(batch_size, epochs=1, **settings),
             shuffle=torch_generator(trial),
             dropout_seed=4,
             on_epoch=on_epoch,
@@ -53,26 +60,35 @@ def ours(model: str, batch_size: int, steps: int, trial: int = 0) -> Callable[[]
     return epoch
 
 
-def tutorial(model: str, batch_size: int, steps: int) -> Callable[[], float]:
+def tutorial(
+    model: str, batch_size: int, steps: int, device: str = "cpu", decoded: bool = False
+) -> Callable[[], float]:
     """Return one epoch as PyTorch's tutorials write it; arguments as of `ours`.
 
-    In a generous form: the samples are tensors already, where tutorials decode and transform each
-    image on its way, and the layers are PyTorch's own.
+    Args:
+        decoded: samples are decoded and transformed one by one on their way, as by torchvision's
+            data sets. Else, in a generous form, they are tensors already.
+
+    The layers are PyTorch's own.
     """
     import torch
     from torch.utils.data import DataLoader, TensorDataset
 
-    data = _models.samples(model, steps * batch_size)
+    count = steps * batch_size
+    data = (
+        _models.images(model, count) if decoded else TensorDataset(*_models.samples(model, count))
+    )
 
     def epoch() -> float:
-        network = _models.plain(model)
+        network = _models.plain(model).to(device)
         optimizer = torch.optim.Adam(network.parameters(), lr=0.001)
         loss_function = torch.nn.CrossEntropyLoss()
-        loader = DataLoader(TensorDataset(*data), batch_size, shuffle=True)
+        loader = DataLoader(data, batch_size, shuffle=True)
         network.train()
         running_loss = 0.0
         start = time.perf_counter()
         for inputs, targets in loader:
+            inputs, targets = inputs.to(device), targets.to(device)
             optimizer.zero_grad()
             loss = loss_function(network(inputs), targets)
             loss.backward()
@@ -81,6 +97,14 @@ def tutorial(model: str, batch_size: int, steps: int) -> Callable[[], float]:
         return time.perf_counter() - start
 
     return epoch
+
+
+def finished(device: str) -> None:
+    """Wait until a GPU has done what it was told to."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.synchronize()
 
 
 class MatrixProducts:

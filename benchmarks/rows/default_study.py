@@ -6,7 +6,7 @@ Read from a study that was run (`snakemake --cores all`): it takes as long as al
 import tempfile
 from pathlib import Path
 
-from benchmarks.suite import Row
+from benchmarks.suite import NotHere, Row
 
 ORDER = 80
 ROOT = Path(__file__).parents[2]
@@ -17,13 +17,17 @@ OVERHEAD = 0.15
 def measure(repeats: int, quick: bool) -> list[Row]:
     """Return two rows: its minutes beside its critical path, and the share that was no work."""
     from benchmarks.critical_path import cold_call, cost, jobs_of, run, start_seconds
+    from largebatch.errors import InputError
 
     with tempfile.TemporaryDirectory() as name:
         folder = ROOT
         if quick:  # its first job
             folder = Path(name) / "project"
             run(folder, "results/data/mnist1d/arrays.safetensors")
-        jobs, call = jobs_of(folder, "mnist1d"), cold_call(folder)
+        try:
+            jobs, call = jobs_of(folder, "mnist1d"), cold_call(folder)
+        except InputError as error:  # it has not been run
+            raise NotHere(str(error)) from error
     stages = sorted({job.stage for job in jobs})
     found = cost(jobs, call, start_seconds(stages, 1 if quick else 3))
     return [

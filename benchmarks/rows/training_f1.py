@@ -11,7 +11,7 @@ CASES = {32: (100, 2.0, None), 256: (25, 1.3, 0.7), 6000: (3, 1.2, 0.8)}
 
 
 def measure(batch_size: int, repeats: int, quick: bool) -> list[Row]:
-    """Return two rows: against the tutorials' loop, and as a share of the products' limit."""
+    """Return three rows: against the tutorials' loop twice, and as a share of the limit."""
     from benchmarks.rows._steps import MatrixProducts
     from benchmarks.worker import Worker
 
@@ -22,8 +22,10 @@ def measure(batch_size: int, repeats: int, quick: bool) -> list[Row]:
     with (
         Worker("benchmarks.rows._steps:ours", **options) as ours,
         Worker("benchmarks.rows._steps:tutorial", **options) as loop,
+        Worker("benchmarks.rows._steps:tutorial", decoded=True, **options) as decoding,
     ):
         work = {"ours": ours, "loop": loop, "limit": lambda: products.run(steps)}
+        work |= {"decoded": decoding}
         seconds = in_turn(work, repeats)
     rate = products.flops * steps / min(seconds["limit"]) / 1e9
     name = f"training step, F1, batch {batch_size:,}"
@@ -32,7 +34,12 @@ def measure(batch_size: int, repeats: int, quick: bool) -> list[Row]:
         Row(
             *(name, "largebatch.training.train", "DataLoader + Adam, as tutorials do"),
             *(seconds["ours"], seconds["loop"], against_loop),
-            note=text,
+            note=f"{text}; the loop's samples are tensors already",
+        ),
+        Row(
+            *(f"{name}, images decoded", "largebatch.training.train", "the same on images"),
+            *(seconds["ours"], seconds["decoded"], against_loop),
+            note=f"{text}; the loop's samples are decoded as torchvision's data sets do",
         ),
         Row(
             *(f"{name}, of the limit", "largebatch.training.train", "its matrix products alone"),

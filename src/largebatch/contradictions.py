@@ -26,6 +26,9 @@ def contradictions(config: dict) -> Iterator[str]:
     if training["momentum"] and training["optimizer"] != "sgd":
         momentum = training["momentum"]
         yield f"training.momentum: {momentum}; only sgd has it; leave it out or set optimizer: sgd"
+    if training["precision"] == "tf32" and config["device"] in ("cpu", "mps"):
+        device = config["device"]
+        yield f"training.precision: tf32; device: {device} has none; float32 or bfloat16"
     yield from _schedule(training)
     yield from _remedies(config)
     yield from _reproduce(config)

@@ -95,6 +95,10 @@ def test_both_ways_to_interpolate_give_the_same_numbers(model):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
 
+def test_a_pass_over_decoded_images_is_made():
+    assert _paths.decoded(model="C1", samples=[4, 2], points=2)() > 0
+
+
 def test_the_solvers_are_compared_at_half_the_evaluations():
     """On a wavy f; SciPy's 50 iterations begin with its 10."""
     generator = torch_generator(0)

@@ -1,6 +1,8 @@
 """The benchmark suite: what a row is, timing in turn, the page, and one row for real."""
 
+import itertools
 import sys
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -13,10 +15,10 @@ sys.path.insert(0, str(ROOT))  # the suite is no part of the package
 import benchmarks.__main__ as command  # noqa: E402
 from benchmarks.page import page, quartiles, write  # noqa: E402
 from benchmarks.plot import merit  # noqa: E402
-from benchmarks.rows import _models, found  # noqa: E402
+from benchmarks.rows import _models, found, gpu  # noqa: E402
 from benchmarks.rows._steps import MatrixProducts, ours, tutorial  # noqa: E402
 from benchmarks.rows.stacked_trials import Stack  # noqa: E402
-from benchmarks.suite import Row, in_turn  # noqa: E402
+from benchmarks.suite import NotHere, Row, in_turn  # noqa: E402
 from benchmarks.worker import Worker  # noqa: E402
 from largebatch.networks import parameter_count  # noqa: E402
 
@@ -137,7 +139,7 @@ def test_a_worker_keeps_what_it_has_made_and_answers_in_seconds(tmp_path, monkey
         worker()
 
 
-@pytest.mark.parametrize("epoch", [ours, tutorial])
+@pytest.mark.parametrize("epoch", [ours, tutorial, partial(tutorial, decoded=True)])
 @pytest.mark.parametrize("model", ["F1", "C1"])
 def test_epochs_of_both_sides_are_trained(epoch, model):
     assert 0 < epoch(model, batch_size=4, steps=2)() < 60
@@ -163,3 +165,54 @@ def test_a_trial_alone_is_the_first_of_a_stack():
     for name, weights in alone.weights.items():
         torch.testing.assert_close(weights[0], among.weights[name][0], rtol=1e-4, atol=1e-5)
         assert not torch.equal(among.weights[name][0], among.weights[name][1]) or "bias" in name
+
+
+def test_a_row_that_is_not_for_this_machine_is_told_and_is_no_failure(
+    tmp_path, monkeypatch, capsys
+):
+    def elsewhere(repeats, quick):
+        raise NotHere("no CUDA GPU on this machine")
+
+    monkeypatch.setattr(command, "found", lambda: {"gpu": elsewhere})
+    assert command.main(["--out", str(tmp_path)]) == 0
+    assert "- gpu: no CUDA GPU on this machine" in (tmp_path / "index.md").read_text()
+    assert "gpu: no CUDA GPU" in capsys.readouterr().out
+
+
+def test_the_operations_of_a_sample_are_three_products_a_layer():
+    # Forward, and backward for weights and inputs; the first layer's inputs need none.
+    sizes = [784, *5 * [512], 10]
+    layers = [2 * a * b for a, b in itertools.pairwise(sizes)]
+    assert gpu.operations("F1") == 3 * sum(layers) - layers[0]
+
+
+def test_the_gpu_rows_are_made_on_any_device(monkeypatch):
+    monkeypatch.setattr(gpu, "SAMPLES", {"F1": 40, "C2": 40})
+    monkeypatch.setattr(gpu, "hours", lambda seconds: sum(seconds.values()))
+    names = [row.name for row in gpu.rows("cpu", 1, quick=True)]
+    assert len(names) == 2 * 2 * 3 + 1
+    assert "GPU, an epoch of F1, batch 4, of the limit" in names
+
+
+def test_the_hours_of_the_paper_count_runs_and_evaluations():
+    seconds = {(model, size): 0.0 for model in gpu.SAMPLES for size in (256, 5000)}
+    assert gpu.hours(seconds) == 0
+    # F1: five trials, SB and LB of 100 epochs; sharpness of ten runs at two epsilons.
+    only = gpu.hours(seconds | {("F1", 256): 36.0, ("F1", 5000): 36.0})
+    evaluations = 50 + 11 + 3 * 25
+    assert only == pytest.approx((10 * 100 + 10 * 2 * evaluations) * 0.01)
+
+
+def test_the_vgg_of_the_tutorials_has_the_weights_of_ours():
+    for model in ("F2", "C2"):
+        counts = [parameter_count(make(model)) for make in (_models.started, _models.plain)]
+        assert counts[0] == counts[1]
+
+
+def test_decoded_images_are_the_bytes_as_floats_in_0_to_1():
+    for model, shape in (("F1", (1, 28, 28)), ("C1", (3, 32, 32))):
+        image, target = _models.images(model, 3)[2]
+        assert (tuple(image.shape), image.dtype) == (shape, torch.float32)
+        assert 0 <= float(image.min()) < 0.1 < 0.9 < float(image.max()) <= 1
+        assert torch.equal((image * 255).round() / 255, image)
+        assert 0 <= target < 10

@@ -136,6 +136,11 @@ def test_the_paper_rate_goes_on_top_of_remedies():
         ({"sharpness__solver": "x"}, ["sharpness.solver", "there is no such key"]),
         ({"training__learning_rate": -1}, ["training.learning_rate: -1", "a number above 0"]),
         ({"training__momentum": 0.9}, ["training.momentum: 0.9", "only sgd has it"]),
+        ({"training__precision": "float16"}, ['training.precision: "float16"', "or bfloat16"]),
+        (
+            {"training__precision": "tf32", "device": "cpu"},
+            ["training.precision: tf32", "cpu has none"],
+        ),
         ({"warm_start__epochs": [101]}, ["warm_start.epochs: 101", "only 100 epochs"]),
         ({"trajectory__trials": 6}, ["trajectory.trials: 6", "only 5 trials"]),
         ({"study": "published"}, ['study: "published"', "not data, code or published"]),

@@ -11,9 +11,20 @@ from tqdm import tqdm
 
 from largebatch.batching import batch_slices
 from largebatch.errors import InputError
+from largebatch.training import arithmetic
 from largebatch.training.checkpoint import Checkpoint
 from largebatch.training.evaluation import evaluate, has_batch_norm
-from largebatch.training.parts import Context, Facts, Parts, Progress, Remedy, assemble
+from largebatch.training.graphs import GraphedGradient
+from largebatch.training.parts import (
+    Context,
+    Facts,
+    Loss,
+    Parts,
+    Progress,
+    Remedy,
+    Update,
+    assemble,
+)
 from largebatch.training.resume import Everything, Generators
 from largebatch.training.settings import TrainingSettings
 
@@ -83,9 +94,10 @@ def train(
     Raises:
         Interrupted: the process was asked to stop; the state is kept.
         InputError: a batch of one sample under batch normalization, a starting point whose loss is
-            not finite, or a remedy that does not fit.
+            not finite, a remedy that does not fit, or a precision that the device does not have.
     """
     inputs, targets = training
+    arithmetic.check(settings.precision, inputs.device)
     smallest = 2 if has_batch_norm(network) else 1
     if min(settings.batch_size, len(targets)) < smallest:
         raise InputError(
@@ -96,6 +108,9 @@ def train(
     run = _Run(network, training, testing, settings, on_epoch)
     drawn = Generators(generator)
     parts = assemble(remedies, Context(facts, network, targets, drawn, inputs))
+    plain = type(parts.loss) is Loss and type(parts.update) is Update
+    if settings.cuda_graphs and inputs.device.type == "cuda" and plain:
+        run.graphed = GraphedGradient(network, parts.loss)
     run.everything = Everything(run, parts, shuffle, drawn)
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -123,6 +138,7 @@ class _Run:
         epoch: the one that is being trained, from 1.
         order: of the samples in it, once it is drawn; None before.
         losses: of the steps that it has taken.
+        graphed: computes gradients where they are replayed; None where they are not.
     """
 
     def __init__(self, network, training, testing, settings, on_epoch):
@@ -131,6 +147,7 @@ class _Run:
         self.names = list(network.state_dict())
         self.outcome = Outcome()
         self.epoch, self.order, self.losses = 1, None, []
+        self.graphed: GraphedGradient | None = None
 
     def one_epoch(self, epoch, parts: Parts, shuffle, smallest: int, checkpoint) -> bool:
         """Train an epoch, or what is left of it, and evaluate; False where the run ends with it."""
@@ -184,10 +201,13 @@ class _Run:
         self.losses += torch.stack(losses).tolist() if losses else []
 
     def _gradient(self, parts: Parts, inputs: Tensor, targets: Tensor) -> Tensor:
-        parts.optimizer.zero_grad(set_to_none=True)
-        loss = parts.loss(self.network, inputs, targets)
-        loss.backward()
         self.outcome.gradients += parts.loss.gradients * len(targets)
+        with arithmetic.precise(self.settings.precision, inputs.device):
+            if self.graphed is not None:
+                return self.graphed(inputs, targets)
+            parts.optimizer.zero_grad(set_to_none=True)
+            loss = parts.loss(self.network, inputs, targets)
+            loss.backward()
         return loss.detach()
 
     def record(self, epoch: int, parts: Parts, batch_size: int) -> bool:

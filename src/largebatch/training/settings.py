@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 
 from largebatch.errors import InputError
+from largebatch.training.arithmetic import PRECISIONS
 from largebatch.training.schedules import Schedule
 
 OPTIMIZERS = ("adam", "sgd", "adagrad")
@@ -25,6 +26,10 @@ class TrainingSettings:
         momentum: of `sgd` alone, in [0, 1).
         weight_decay: L2 penalty, at least 0 (the paper uses none).
         schedule: the learning rate over the run, or its keywords as a mapping.
+        precision: of the products in training steps, one of PRECISIONS (see `arithmetic.precise`).
+            Evaluations and everything measured afterwards are float32 always.
+        cuda_graphs: on a CUDA GPU, replay forward and backward pass as one recorded graph, unless
+            a remedy changes the loss or the update; elsewhere without effect.
         evaluation_batch_size: samples a batch in evaluation. Under batch-statistics batch
             normalization it is part of the definition of the loss (the authors' code: 5,000).
     """
@@ -38,6 +43,8 @@ class TrainingSettings:
     weight_decay: float = 0.0
     evaluation_batch_size: int = 5000
     schedule: Schedule = field(default_factory=Schedule)
+    precision: str = "float32"
+    cuda_graphs: bool = False
 
     def __post_init__(self):
         if isinstance(self.schedule, dict):
@@ -51,6 +58,7 @@ class TrainingSettings:
         check("epochs", _is_count(self.epochs, 0), "an integer of at least 0")
         check("patience", self.patience is None or self.patience >= 1, "null or at least 1")
         check("optimizer", self.optimizer in OPTIMIZERS, f"one of {', '.join(OPTIMIZERS)}")
+        check("precision", self.precision in PRECISIONS, f"one of {', '.join(PRECISIONS)}")
         check("learning_rate", 0 < self.learning_rate < float("inf"), "finite and above 0")
         check("momentum", 0 <= self.momentum < 1, "in [0, 1)")
         check("weight_decay", 0 <= self.weight_decay < float("inf"), "finite and at least 0")

@@ -1,0 +1,85 @@
+"""Forward and backward pass as one CUDA graph: small batches are not bound by kernel launches."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from largebatch.training.parts import same_masks
+
+Replay = Callable[[], None]
+Record = Callable[[Callable[[], Tensor]], tuple[Replay, Tensor]]
+
+WARM_UP = 3  # passes before the capture, as PyTorch's notes on CUDA graphs ask for
+
+
+class GraphedGradient:
+    """The gradient of a loss on batches of one shape, recorded once and replayed.
+
+    A replay runs the kernels of the recorded pass on the same memory, so batches are copied into
+    the recorded one's, and `grad` of each weight is the recorded pass's. Batches of another shape
+    (the last of an epoch) are computed the usual way. Random numbers (dropout), running statistics
+    and weights are after the recording what they were before it.
+
+    Args:
+        network: in training mode, on a CUDA device.
+        loss: (network, inputs, targets) -> scalar.
+        record: function -> (replay, result): runs or records the function, whose result and
+            gradients are from then on where `replay` puts those of the same work done again.
+            Default: a CUDA graph.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Callable[[nn.Module, Tensor, Tensor], Tensor],
+        record: Record | None = None,
+    ):
+        self.network, self.loss = network, loss
+        self.record = record or cuda_graph
+        self.weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self.inputs: Tensor | None = None  # of the recorded pass
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the batch's loss, detached; its gradient is in the weights' `grad`."""
+        if self.inputs is None:
+            self._record(inputs, targets)
+        if inputs.shape != self.inputs.shape:
+            return self._pass(inputs, targets)
+        self.inputs.copy_(inputs)
+        self.targets.copy_(targets)
+        self.replay()
+        for weight, gradient in zip(self.weights, self.gradients, strict=True):
+            weight.grad = gradient
+        return self.result.clone()
+
+    def _pass(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        for weight in self.weights:
+            weight.grad = None  # so that the pass makes them anew, in a recording in its own memory
+        loss = self.loss(self.network, inputs, targets)
+        loss.backward()
+        return loss.detach()
+
+    def _record(self, inputs: Tensor, targets: Tensor) -> None:
+        self.inputs, self.targets = inputs.clone(), targets.clone()
+        buffers = [(buffer, buffer.clone()) for buffer in self.network.buffers()]
+        with same_masks(self.network) as again:
+            self.replay, self.result = self.record(lambda: self._pass(self.inputs, self.targets))
+            again()
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        self.gradients = [weight.grad for weight in self.weights]
+
+
+def cuda_graph(function: Callable[[], Tensor]) -> tuple[Replay, Tensor]:
+    """Record the kernels of a function in a CUDA graph; see `GraphedGradient` on `record`."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # libraries set themselves up outside the recording
+        for _ in range(WARM_UP):
+            function()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        result = function()
+    return graph.replay, result
