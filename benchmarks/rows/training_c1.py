@@ -26,7 +26,7 @@ def measure(batch_size: int, repeats: int, quick: bool) -> Row:
         Worker("benchmarks.rows._steps:tutorial", **options) as loop,
     ):
         work = {"ours": ours, "loop": loop}
-        seconds = in_turn(work, min(repeats, most), warm_up=batch_size < 5000)
+        seconds = in_turn(work, min(repeats, most))
     return Row(
         f"training step, C1, batch {batch_size:,}",
         *("largebatch.training.train", "DataLoader + Adam, as tutorials do"),

@@ -6,9 +6,13 @@ import sys
 from pathlib import Path
 
 from largebatch.errors import InputError
+from largebatch.memory import free_memory
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
-KEPT = 128 * 2**20  # bytes: the activations of C1 and C2 at batch 256 have half of it
+# Blocks that are kept, in bytes. The activations of C1 and C2 at batch 256 have half of the least,
+# those of C1 at 5,000 1.3 GB. What is kept is never quite full: a step of C1 at 5,000 holds 9 GB
+# instead of 6, so blocks of that size are kept only where twelve of them are free.
+LEAST_KEPT, MOST_KEPT, SHARE = 128 * 2**20, 2**31 - 1, 12
 
 
 def has_nvidia_gpu() -> bool:
@@ -58,8 +62,8 @@ def keep_freed_memory() -> None:
 
     It would give blocks of more than 32 MB, and others at times, back to the system, which then
     clears their pages one by one when the next step asks for as much again: up to a fifth of the
-    time of a step. No number changes. Blocks above KEPT still go back, as what is kept is never
-    quite full. On other systems (macOS, musl) nothing is done.
+    time of a step at batch 256, more than half at 5,000. No number changes. Larger blocks still go
+    back where memory is short (see SHARE). On other systems (macOS, musl) nothing is done.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -67,6 +71,9 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
     except (OSError, AttributeError):
         return
+    import torch
+
+    kept = min(MOST_KEPT, max(LEAST_KEPT, free_memory(torch.device("cpu")) // SHARE))
     mmap_threshold, trim_threshold = -3, -1  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
-    mallopt(mmap_threshold, KEPT)
+    mallopt(mmap_threshold, kept)
     mallopt(trim_threshold, -1)  # never

@@ -5,6 +5,7 @@ import platform
 import pytest
 import torch
 
+from largebatch import runtime
 from largebatch.runtime import set_up_torch
 
 resource = pytest.importorskip("resource")
@@ -21,3 +22,18 @@ def test_freed_memory_is_used_again_without_asking_the_system():
         torch.ones(size)
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
     assert faults < 2 * 16384, f"{faults} pages were asked for; of 4 kB they would be 163,840"
+
+
+@pytest.mark.parametrize(
+    ("free", "kept"),
+    [(0, 128 * 2**20), (6 * 2**30, 2**29), (12 * 2**30, 2**30), (2**40, 2**31 - 1)],
+)
+def test_large_blocks_are_kept_where_much_memory_is_free(free, kept, monkeypatch):
+    """mallopt takes an int: more than 2^31 - 1 would be none of what was meant."""
+    told = []
+    library = type("Library", (), {"mallopt": lambda self, name, value: told.append((name, value))})
+    monkeypatch.setattr(runtime, "free_memory", lambda device: free)
+    monkeypatch.setattr(runtime.sys, "platform", "linux")
+    monkeypatch.setattr(runtime.ctypes, "CDLL", lambda name: library())
+    runtime.keep_freed_memory()
+    assert told == [(-3, kept), (-1, -1)]
