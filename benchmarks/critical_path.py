@@ -15,12 +15,17 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
+from largebatch import starter
 from largebatch.errors import InputError
+from largebatch.runtime import has_nvidia_gpu
 from largebatch.storage import read_json
 
 ROOT = Path(__file__).parents[1]
@@ -198,18 +203,42 @@ def cost(jobs: Sequence[Job], call: Call, starts: Mapping[str, float]) -> Cost:
 
 
 def start_seconds(stages: Sequence[str], repeats: int = 3) -> dict[str, float]:
-    """Return stage -> median seconds to start Python and to import all that the stage imports."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+    """Return stage -> median seconds of a job that ends as soon as it has imported its stage.
+
+    Started as the workflow starts jobs here: forks of a process that has torch loaded, or not.
+    """
+    threads = {f"{pool}_THREADS": "1" for pool in starter.POOLS}
+    environment = os.environ | threads | {"PYTHONPATH": str(ROOT / "src")}
+    where = "" if has_nvidia_gpu() else starter.address()
+    environment[starter.ADDRESS] = where
     found = {}
-    for stage in stages:
-        code = f"import largebatch.__main__, largebatch.stages.{stage}"
-        seconds = []
-        for _ in range(repeats):
-            start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], env=environment, check=True)
-            seconds.append(time.perf_counter() - start)
-        found[stage] = statistics.median(seconds)
+    with tempfile.TemporaryDirectory() as folder, _started(where):
+        for stage in stages:
+            command = [sys.executable, "-m", "largebatch", stage]  # without a spec it is refused
+            seconds = []
+            for _ in range(repeats + 1):
+                start = time.perf_counter()
+                done = subprocess.run(
+                    command, cwd=folder, env=environment, capture_output=True, text=True
+                )
+                seconds.append(time.perf_counter() - start)
+                if "is missing; given: nothing" not in done.stderr:
+                    raise RuntimeError(f"{stage}: it did more than start: {done.stderr[-500:]}")
+            found[stage] = statistics.median(seconds[1:])  # the first waits until all is loaded
     return found
+
+
+@contextmanager
+def _started(where: str):
+    """Have the process of which jobs are forks while the block runs."""
+    with patch.dict(os.environ, {"PYTHONPATH": str(ROOT / "src")}):
+        process = starter.start(where, 1)
+    try:
+        yield
+    finally:
+        if process is not None:
+            process.stdin.close()  # which ends it
+            process.wait()
 
 
 def run(folder: Path, *words: str) -> None:

@@ -25,6 +25,8 @@ ADDRESS = "LARGEBATCH_STARTER"  # where it listens, set by the workflow
 # What jobs import of others' code. Ours is read anew by every job: it may be edited in between.
 LOADED = ("torch", "torch._dynamo", "numpy", "scipy.optimize", "pandas", "safetensors.torch")
 LOADED += ("tqdm", "matplotlib.figure", "matplotlib.backends.backend_agg")
+# What Snakemake sets to a job's threads: {name}_THREADS.
+POOLS = ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")
 
 
 def address() -> str:
@@ -54,9 +56,7 @@ def start(where: str, threads: int, loaded: Iterable[str] = LOADED) -> subproces
     """
     if not where:
         return None
-    # As Snakemake sets them for a job.
-    pools = ("OMP_NUM", "GOTO_NUM", "OPENBLAS_NUM", "MKL_NUM", "VECLIB_MAXIMUM", "NUMEXPR_NUM")
-    environment = os.environ | {f"{pool}_THREADS": str(threads) for pool in pools}
+    environment = os.environ | {f"{pool}_THREADS": str(threads) for pool in POOLS}
     with socket.socket(socket.AF_UNIX) as listener:
         try:
             Path(where).unlink(missing_ok=True)

@@ -122,3 +122,11 @@ def test_the_worst_ratio_counts_and_scipy_at_the_start_does_not():
     scipy |= {(1e4, 10): run(4.0, 12, 0, 1), (1e4, 50): run(8.0, 60, 0, 1)}
     best = {1: run(5.0, 10, 0, 1), 1e4: run(6.0, 30, 0, 1)}
     assert solvers.Comparison(scipy, best).ratio == pytest.approx(6 / 8)
+
+
+def test_the_start_of_a_job_is_timed_without_its_work(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = critical_path.start_seconds(["gather", "train"], repeats=1)
+    assert 0 < found["gather"] < 60
+    assert 0 < found["train"] < 60
+    assert not list(tmp_path.iterdir())
