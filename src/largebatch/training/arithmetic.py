@@ -35,7 +35,9 @@ def precise(precision: str, device: torch.device) -> Iterator[None]:
             for switch, value in zip(switches, before, strict=True):
                 switch.allow_tf32 = value
     elif precision == "bfloat16":
-        with torch.autocast(device.type, torch.bfloat16):
+        # Without autocast's cache of rounded weights: a recorded pass (`graphs`) would go on reading
+        # what was rounded before it was recorded, and within a step no weight is used twice.
+        with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
             yield
     else:
         yield
