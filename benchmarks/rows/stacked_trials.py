@@ -100,7 +100,7 @@ def measure(batch_size: int, repeats: int, quick: bool) -> Row:
         Worker(f"{__name__}:one_by_one", **options) as apart,
         Worker(f"{__name__}:stacked", **options) as together,
     ):
-        seconds = in_turn({"apart": apart, "stacked": together}, min(repeats, 5))
+        seconds = in_turn({"apart": apart, "stacked": together}, min(repeats, 3))
     same = "the same" if independent(**options) else "others"
     return Row(
         f"five trials of F1, batch {batch_size:,}",
