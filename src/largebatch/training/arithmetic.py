@@ -35,8 +35,8 @@ def precise(precision: str, device: torch.device) -> Iterator[None]:
             for switch, value in zip(switches, before, strict=True):
                 switch.allow_tf32 = value
     elif precision == "bfloat16":
-        # Without autocast's cache of rounded weights: a recorded pass (`graphs`) would go on reading
-        # what was rounded before it was recorded, and within a step no weight is used twice.
+        # Without autocast's cache of rounded weights: a recorded pass (`graphs`) would read on what
+        # was rounded before it was recorded, and within a step no weight is used twice.
         with torch.autocast(device.type, torch.bfloat16, cache_enabled=False):
             yield
     else:
