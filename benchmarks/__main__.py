@@ -61,7 +61,7 @@ def _arguments(rows) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rows", nargs="+", choices=list(rows), metavar="NAME", help="only these")
     parser.add_argument("--list", action="store_true", help="print the names of the rows")
-    parser.add_argument("--repeats", type=_count, default=7, help="of each timing (default 7)")
+    parser.add_argument("--repeats", type=_count, default=5, help="of each timing (default 5)")
     parser.add_argument("--threads", type=_count, default=1, help="a process (default 1, as jobs)")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: does it run at all?")
     parser.add_argument("--out", type=Path, default=ROOT / "reports/benchmarks", help="folder")

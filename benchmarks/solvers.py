@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.optimize import minimize
+from scipy.optimize import fmin_l_bfgs_b
 
 from largebatch.landscape import measure
 from largebatch.landscape.metric import box
@@ -93,15 +93,10 @@ def scipy_runs(objective, x, subspace, factor: float, iterations=ITERATIONS) -> 
         if done in iterations[:-1]:
             runs.append(_run(recorder, start))
 
-    options = {"maxiter": iterations[-1], "ftol": 0, "gtol": 0, "maxls": 20, "maxfun": 10**6}
-    minimize(
-        *(negative, 0 * upper),
-        jac=True,
-        method="L-BFGS-B",
-        bounds=np.stack([-upper, upper], axis=1),
-        options=options,
-        callback=after_iteration,
-    )
+    options = {"maxiter": iterations[-1], "factr": 0, "pgtol": 0, "maxls": 20, "maxfun": 10**6}
+    pairs = np.stack([-upper, upper], axis=1)
+    # `minimize` would be the same with two more conversions of the bounds.
+    fmin_l_bfgs_b(negative, 0 * upper, bounds=pairs, callback=after_iteration, **options)
     while len(runs) < len(iterations):  # it stopped early
         runs.append(_run(recorder, start))
     return runs

@@ -10,7 +10,7 @@ TARGET = 3
 POINTS = 25
 # model: training and testing samples. MNIST-1D's are all of the default study's, the others' a
 # tenth of the paper's or less.
-CASES = {"F1 of MNIST-1D": (4000, 1000), "F1": (3000, 500), "C1": (150, 50)}
+CASES = {"F1 of MNIST-1D": (4000, 1000), "F1": (2000, 400), "C1": (100, 50)}
 MOST = 3  # repeats
 
 

@@ -12,7 +12,7 @@ ENOUGH = 20  # checkpoints of real studies, else a set is trained
 MOST = 20
 REACHED = 0.995  # the value of SciPy's, to 0.5%
 OUTSIDE = 0.05  # of the time, outside f
-IMAGES = 64  # of f as it is timed
+IMAGES = 32  # of f as it is timed
 BATCH = 5000  # images of the evaluation batch, the least over which a study's f is taken
 
 
