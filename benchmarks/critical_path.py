@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+from benchmarks import ROOT
 from largebatch import starter
 from largebatch.errors import InputError
 from largebatch.runtime import has_nvidia_gpu
 from largebatch.storage import read_json
 
-ROOT = Path(__file__).parents[1]
 PARTS = ["Snakefile", "config.yaml", "workflow", "profiles", "src", "studies"]
 
 

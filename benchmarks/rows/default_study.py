@@ -6,10 +6,10 @@ Read from a study that was run (`snakemake --cores all`): it takes as long as al
 import tempfile
 from pathlib import Path
 
+from benchmarks import ROOT
 from benchmarks.suite import NotHere, Row
 
 ORDER = 80
-ROOT = Path(__file__).parents[2]
 MINUTES = 5
 OVERHEAD = 0.15
 
@@ -17,17 +17,15 @@ OVERHEAD = 0.15
 def measure(repeats: int, quick: bool) -> list[Row]:
     """Return two rows: its minutes beside its critical path, and the share that was no work."""
     from benchmarks.critical_path import cold_call, cost, jobs_of, run, start_seconds
-    from largebatch.errors import InputError
 
     with tempfile.TemporaryDirectory() as name:
         folder = ROOT
-        if quick:  # its first job
+        if quick:  # its data, and one of its runs
             folder = Path(name) / "project"
-            run(folder, "results/data/mnist1d/arrays.safetensors")
-        try:
-            jobs, call = jobs_of(folder, "mnist1d"), cold_call(folder)
-        except InputError as error:  # it has not been run
-            raise NotHere(str(error)) from error
+            run(folder, "results/mnist1d/runs/F1/lb/trial0/run.json")
+        elif not (folder / "results/mnist1d").exists():
+            raise NotHere("it was not run here; run `snakemake --cores all`")
+        jobs, call = jobs_of(folder, "mnist1d"), cold_call(folder)
     stages = sorted({job.stage for job in jobs})
     found = cost(jobs, call, start_seconds(stages, 1 if quick else 3))
     return [

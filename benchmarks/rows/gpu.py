@@ -7,12 +7,11 @@ the rate of a large float32 matrix product on the same card.
 import math
 import statistics
 import time
-from pathlib import Path
 
+from benchmarks import ROOT
 from benchmarks.suite import NotHere, Row, in_turn
 
 ORDER = 95
-ROOT = Path(__file__).parents[2]
 SAMPLES = {"F1": 60_000, "F2": 721_329, "C1": 50_000, "C2": 50_000}  # of the paper
 SIZE = 8192  # of the matrices whose product is the limit
 MOST = 40  # steps timed; an epoch is as many times longer as it has more
@@ -37,19 +36,16 @@ def rows(device: str, repeats: int, quick: bool) -> list[Row]:
         for size in (256, math.ceil(0.1 * samples)):
             size = 4 if quick else size
             made, seconds[model, size] = _epoch(model, samples, size, device, repeats, quick)
-            share = work * samples / limit / seconds[model, size]
-            note = (
-                f"{work * samples / seconds[model, size] / 1e12:.3g} TFLOP/s of {limit / 1e12:.3g}"
-            )
+            rate = work * samples / seconds[model, size]
             found += [
                 *made,
                 Row(
                     f"{made[0].name}, of the limit",
                     *("largebatch.training.train", "its operations at a matrix product's rate"),
                     target=TARGET,
-                    ratio=share,
+                    ratio=rate / limit,
                     unit="of the limit",
-                    note=note,
+                    note=f"{rate / 1e12:.3g} TFLOP/s of {limit / 1e12:.3g}",
                 ),
             ]
     found.append(

@@ -2,12 +2,12 @@
 
 import statistics
 from functools import partial
-from pathlib import Path
 
+from benchmarks import ROOT
 from benchmarks.suite import Row
 
 ORDER = 40
-RESULTS = Path(__file__).parents[2] / "results"
+RESULTS = ROOT / "results"
 ENOUGH = 20  # checkpoints of real studies, else a set is trained
 MOST = 20
 REACHED = 0.995  # the value of SciPy's, to 0.5%

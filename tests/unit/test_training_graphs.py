@@ -43,6 +43,12 @@ class StandIn:
         return replay, result
 
 
+def passed(network, loss):
+    network.zero_grad(set_to_none=True)
+    loss.backward()
+    return loss.detach()
+
+
 def trained(name: str, monkeypatch, graphed: bool, **settings):
     """Train; return the outcome, the loss of every step, the network and the stand-in."""
     family, shape, options = NETWORKS[name]
@@ -52,14 +58,14 @@ def trained(name: str, monkeypatch, graphed: bool, **settings):
     record = StandIn(network)
     losses = []
 
-    def loss(network, inputs, targets):
-        return functional.cross_entropy(network(inputs), targets)
+    def gradient(inputs, targets):
+        return passed(network, functional.cross_entropy(network(inputs), targets))
 
     class Run(PlainRun):
         def __init__(self, *arguments):
             super().__init__(*arguments)
             if graphed:
-                self.graphed = GraphedGradient(network, loss, record)
+                self.graphed = GraphedGradient(network, gradient, record)
 
         def _keep(self, new):
             super()._keep(new)
@@ -95,7 +101,9 @@ def test_without_a_gpu_the_option_changes_nothing(monkeypatch):
 def test_the_loss_returned_is_not_overwritten_by_the_next_replay():
     network = torch.nn.Linear(2, 1, bias=False)
     gradient = GraphedGradient(
-        network, lambda net, x, y: ((net(x)[:, 0] - y) ** 2).mean(), StandIn(network)
+        network,
+        lambda x, y: passed(network, ((network(x)[:, 0] - y) ** 2).mean()),
+        StandIn(network),
     )
     x, y = torch.eye(2), torch.tensor([1.0, 2.0])
     first = gradient(x, y)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from largebatch.training.parts import same_masks
+from largebatch.training.parts import Gradient, same_masks
 
 Replay = Callable[[], None]
 Record = Callable[[Callable[[], Tensor]], tuple[Replay, Tensor]]
@@ -14,7 +14,7 @@ WARM_UP = 3  # passes before the capture, as PyTorch's notes on CUDA graphs ask 
 
 
 class GraphedGradient:
-    """The gradient of a loss on batches of one shape, recorded once and replayed.
+    """A gradient on batches of one shape, recorded once and replayed.
 
     A replay runs the kernels of the recorded pass on the same memory, so batches are copied into
     the recorded one's, and `grad` of each weight is the recorded pass's. Batches of another shape
@@ -23,7 +23,8 @@ class GraphedGradient:
 
     Args:
         network: in training mode, on a CUDA device.
-        loss: (network, inputs, targets) -> scalar.
+        gradient: (inputs, targets) -> detached loss; it forgets the gradients that are there and
+            leaves the weights' in `grad`, so in a recording they are made in its own memory.
         record: function -> (replay, result): runs or records the function, whose result and
             gradients are from then on where `replay` puts those of the same work done again.
             Default: a CUDA graph.
@@ -32,10 +33,10 @@ class GraphedGradient:
     def __init__(
         self,
         network: nn.Module,
-        loss: Callable[[nn.Module, Tensor, Tensor], Tensor],
+        gradient: Gradient,
         record: Record | None = None,
     ):
-        self.network, self.loss = network, loss
+        self.network, self.gradient = network, gradient
         self.record = record or cuda_graph
         self.weights = [weight for weight in network.parameters() if weight.requires_grad]
         self.inputs: Tensor | None = None  # of the recorded pass
@@ -45,7 +46,7 @@ class GraphedGradient:
         if self.inputs is None:
             self._record(inputs, targets)
         if inputs.shape != self.inputs.shape:
-            return self._pass(inputs, targets)
+            return self.gradient(inputs, targets)
         self.inputs.copy_(inputs)
         self.targets.copy_(targets)
         self.replay()
@@ -53,18 +54,11 @@ class GraphedGradient:
             weight.grad = gradient
         return self.result.clone()
 
-    def _pass(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        for weight in self.weights:
-            weight.grad = None  # so that the pass makes them anew, in a recording in its own memory
-        loss = self.loss(self.network, inputs, targets)
-        loss.backward()
-        return loss.detach()
-
     def _record(self, inputs: Tensor, targets: Tensor) -> None:
         self.inputs, self.targets = inputs.clone(), targets.clone()
         buffers = [(buffer, buffer.clone()) for buffer in self.network.buffers()]
         with same_masks(self.network) as again:
-            self.replay, self.result = self.record(lambda: self._pass(self.inputs, self.targets))
+            self.replay, self.result = self.record(lambda: self.gradient(self.inputs, self.targets))
             again()
         for buffer, before in buffers:
             buffer.copy_(before)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -110,7 +111,7 @@ def train(
     parts = assemble(remedies, Context(facts, network, targets, drawn, inputs))
     plain = type(parts.loss) is Loss and type(parts.update) is Update
     if settings.cuda_graphs and inputs.device.type == "cuda" and plain:
-        run.graphed = GraphedGradient(network, parts.loss)
+        run.graphed = GraphedGradient(network, partial(run.forward_backward, parts))
     run.everything = Everything(run, parts, shuffle, drawn)
     devices = [inputs.device] if inputs.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -205,9 +206,13 @@ class _Run:
         with arithmetic.precise(self.settings.precision, inputs.device):
             if self.graphed is not None:
                 return self.graphed(inputs, targets)
-            parts.optimizer.zero_grad(set_to_none=True)
-            loss = parts.loss(self.network, inputs, targets)
-            loss.backward()
+            return self.forward_backward(parts, inputs, targets)
+
+    def forward_backward(self, parts: Parts, inputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the batch's loss, detached; its gradient is in new tensors in `grad`."""
+        parts.optimizer.zero_grad(set_to_none=True)
+        loss = parts.loss(self.network, inputs, targets)
+        loss.backward()
         return loss.detach()
 
     def record(self, epoch: int, parts: Parts, batch_size: int) -> bool:
