@@ -18,13 +18,9 @@ def precise(precision: str, device: torch.device) -> Iterator[None]:
         precision: `float32` leaves all as it is. `tf32` lets a CUDA GPU round the factors of
             matrix products and convolutions to 10 bits of mantissa. `bfloat16` is autocast's mixed
             precision: factors have 7 bits, losses and normalization statistics stay float32.
-        device: that is computed on.
-
-    Raises:
-        InputError: `tf32` on a device that has none.
+        device: that is computed on; see `check`.
     """
     if precision == "tf32":
-        check(precision, device)
         switches = torch.backends.cuda.matmul, torch.backends.cudnn
         before = [switch.allow_tf32 for switch in switches]
         try:
@@ -44,7 +40,7 @@ def precise(precision: str, device: torch.device) -> Iterator[None]:
 
 
 def check(precision: str, device: torch.device) -> None:
-    """Refuse a precision that the device does not have."""
+    """Raise an InputError for a precision that the device does not have."""
     if precision == "tf32" and device.type != "cuda":
         raise InputError(
             f"training.precision: tf32; only CUDA GPUs have it, this runs on {device.type}: "
