@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional
 
 from benchmarks.rows import _models
@@ -99,13 +100,18 @@ def passes(work: Work) -> list[tuple[float, ...]]:
 
 
 def _plain(network):
-    """Put PyTorch's own pooling layer, which a user would write, in place of ours; return it."""
-    from largebatch.networks.layers import SameMaxPool
+    """Put PyTorch's own layers, which a user would write, in place of ours; return it."""
+    from largebatch.batchnorm import BatchNorm2d
+    from largebatch.networks.layers import Convolution, SameMaxPool
 
     for name, layer in network.named_children():
         if isinstance(layer, SameMaxPool):
-            pool = torch.nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=True)
+            pool = nn.MaxPool2d(layer.kernel, layer.stride, ceil_mode=True)
             network.register_module(name, pool)
+        elif isinstance(layer, Convolution):
+            layer.__class__ = nn.Conv2d  # which it is, but for the layout of its inputs
+        elif isinstance(layer, BatchNorm2d):
+            layer.__class__ = nn.BatchNorm2d
     return network
 
 

@@ -12,7 +12,7 @@ MIDDLE = {"data", "networks", "training", "landscape", "analysis", "plots", "rep
 GROUND = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__", "__main__", "study"}
 # The ground floor has an order of its own: each may use what is left of it.
 GROUND_ORDER = ["errors", "usercode", "paths", "batching", "seeding", "precision", "shares"]
-GROUND_ORDER += ["memory", "starter"]
+GROUND_ORDER += ["memory", "starter", "batchnorm"]
 GROUND_ORDER += [
     "storage",
     "runtime",

@@ -6,9 +6,16 @@ import pytest
 import torch
 from torch import nn
 
+from largebatch.batchnorm import BatchNorm2d
 from largebatch.errors import InputError
 from largebatch.networks import NetworkSettings, build, describe, initialize, parameter_count
-from largebatch.networks.layers import SameMaxPool, StridedConvolution, same_padding
+from largebatch.networks.layers import (
+    Convolution,
+    Dropout,
+    SameMaxPool,
+    StridedConvolution,
+    same_padding,
+)
 from largebatch.seeding import torch_generator
 
 SMALL = {
@@ -111,7 +118,7 @@ def test_every_family_takes_every_shape(family, shape):
 def test_pooling_sees_tensorflows_windows(kernel, length, windows, sign):
     # Negative throughout: a padding of zeros would win every window that it is in.
     values = sign * torch.arange(length) - 10.0
-    pooled = SameMaxPool(1, kernel, 2)(values.view(1, 1, length))
+    pooled = SameMaxPool(1, kernel, 2)(values.view(1, 1, 1, length))
     assert pooled.flatten().tolist() == [values[a:b].max().item() for a, b in windows]
 
 
@@ -178,8 +185,8 @@ def test_running_statistics_make_a_sample_independent_of_its_batch():
 
 def short(network: nn.Module) -> str:
     names = {
-        **{nn.Flatten: "flat", nn.Linear: "dense", nn.Conv1d: "conv", nn.ReLU: "relu"},
-        **{nn.BatchNorm1d: "norm", SameMaxPool: "pool"},
+        **{nn.Flatten: "flat", nn.Linear: "dense", Convolution: "conv", nn.ReLU: "relu"},
+        **{nn.BatchNorm1d: "norm", BatchNorm2d: "norm", SameMaxPool: "pool"},
     }
     return " ".join(
         f"drop{module.p}" if isinstance(module, nn.Dropout) else names[type(module)]
@@ -222,7 +229,7 @@ def test_pooling_without_a_padded_copy_has_the_bytes_of_one_with(kernel, stride,
     values = torch.randint(-3, 0, (2, 3, *sizes), generator=torch_generator(1)).float()
     ours, padded = (values.clone().requires_grad_() for _ in range(2))
     found = SameMaxPool(2, kernel, stride)(ours)
-    margins = same_padding(padded, kernel, stride)
+    margins = same_padding(padded, (kernel, kernel), (stride, stride))
     expected = nn.functional.max_pool2d(
         nn.functional.pad(padded, margins, value=-torch.inf), kernel, stride
     )
@@ -231,6 +238,73 @@ def test_pooling_without_a_padded_copy_has_the_bytes_of_one_with(kernel, stride,
     for outputs in (found, expected):
         (outputs * weights).sum().backward()
     assert torch.equal(ours.grad, padded.grad)
+
+
+@pytest.mark.parametrize("shape", [(9,), (3, 12)])
+def test_signals_as_images_of_one_row_are_what_one_dimensional_layers_make_of_them(shape):
+    ours = started("shallow_convolutional", shape, width=4, dense=[5], dropout=0).double()
+    channels, features = (1, *shape)[-2], 4 * 3  # 9 -> 5 -> 3 and 12 -> 6 -> 3
+
+    margins = (1, 1) if shape == (9,) else (0, 1)  # odd sizes, even sizes
+
+    def block(inputs: int) -> list[nn.Module]:
+        convolution = nn.Conv1d(inputs, 4, 5, padding="same")
+        norm = nn.BatchNorm1d(4, track_running_stats=False)
+        pad = nn.ConstantPad1d(margins, -torch.inf)
+        return [convolution, norm, nn.ReLU(), pad, nn.MaxPool1d(3, 2)]
+
+    dense = [nn.Linear(features, 5), nn.BatchNorm1d(5, track_running_stats=False), nn.ReLU()]
+    plain = [*block(channels), *block(4), nn.Flatten(), *dense, nn.Linear(5, 4)]
+    plain = nn.Sequential(*plain).double()
+    with torch.no_grad():
+        for theirs, mine in zip(plain.parameters(), ours.parameters(), strict=True):
+            theirs.copy_(mine.view_as(theirs))
+    inputs = torch.randn(6, *shape, generator=torch_generator(3)).double()
+    found, expected = ours(inputs), plain(inputs.view(6, channels, -1))
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-12)
+    gradients = (
+        torch.autograd.grad(out.sin().sum(), net.parameters())
+        for out, net in ((found, ours), (expected, plain))
+    )
+    for mine, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine.view_as(theirs), theirs, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("rate", [0.1, 0.3, 0.5, 0.9])
+def test_dropout_keeps_its_share_and_scales_it_up(rate, dtype):
+    values = torch.full((301, 1001), 2.0, dtype=dtype).requires_grad_()  # an odd number of values
+    torch.manual_seed(3)
+    dropped = Dropout(rate)(values)
+    kept = dropped != 0
+    deviation = math.sqrt(rate * (1 - rate) / values.numel())
+    assert abs(kept.double().mean().item() - (1 - rate)) < 5 * deviation
+    # No row, column or neighbour tells of another.
+    for means, count in ((kept.double().mean(0), 301), (kept.double().mean(1), 1001)):
+        assert (means - (1 - rate)).abs().max() < 6 * math.sqrt(rate * (1 - rate) / count)
+    for other in (kept.roll(1, 1), kept.roll(2, 1), kept.roll(1, 0)):
+        pair = (kept & other).double().mean().item()
+        assert abs(pair - (1 - rate) ** 2) < 10 * deviation
+    assert dropped.dtype == dtype
+    scaled = torch.tensor(2 / (1 - rate), dtype=dtype)
+    torch.testing.assert_close(dropped[kept], scaled.expand(int(kept.sum())))
+    dropped.sum().backward()
+    torch.testing.assert_close(values.grad, dropped.detach() / 2)
+
+
+def test_dropout_listens_to_the_default_generator_alone_and_not_at_test_time():
+    values, masks = torch.ones(7, 5), []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        masks.append([Dropout(0.5)(values) for _ in range(2)])
+    assert all(map(torch.equal, masks[0], masks[1]))
+    assert not torch.equal(*masks[0])
+    assert not torch.equal(masks[0][0], masks[2][0])
+    before = torch.get_rng_state()
+    assert torch.equal(Dropout(0.5).eval()(values), values)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(Dropout(0.0)(values), values)
+    assert not Dropout(1.0)(values).any()
 
 
 def test_dropout_of_zero_leaves_no_layer():
@@ -245,7 +319,7 @@ def test_kernels_and_pools_are_the_papers():
         convolutions = [m for m in network if isinstance(m, nn.Conv2d)]
         assert {(m.kernel_size, m.stride) for m in convolutions} == {((kernel,) * 2, (1, 1))}
         pools = [m for m in network if isinstance(m, SameMaxPool)]
-        assert {(m.kernel, m.stride) for m in pools} == {(window, 2)}
+        assert {(m.kernel, m.stride) for m in pools} == {((window,) * 2, (2, 2))}
 
 
 def test_only_trainable_weights_count_and_tied_ones_once():
@@ -273,9 +347,9 @@ def test_the_description_tells_depth_and_widths_of_the_network(family, options, 
     assert describe(NetworkSettings(family, options)) == text
     with torch.device("meta"):
         network = make(family, (1, 9), **options)
-    built = [m for m in network if isinstance(m, nn.Linear | nn.Conv1d)]
+    built = [m for m in network if isinstance(m, nn.Linear | nn.Conv2d)]
     sizes = [m.weight.shape[0] for m in built]
-    depth = len([m for m in built if isinstance(m, nn.Conv1d)]) or len(built) - 1
+    depth = len([m for m in built if isinstance(m, nn.Conv2d)]) or len(built) - 1
     assert f"{depth} " in text
     assert f"{sizes[0]}" in text
 
@@ -311,7 +385,7 @@ def test_a_strided_convolution_pads_as_keras_does(length):
     before = {0: 1, 1: 2}[length % 2]
     padded = torch.cat([torch.zeros(before), values, torch.zeros(4)])
     sums = [padded[start : start + 5].sum().item() for start in range(0, length, 2)]
-    assert layer(values.view(1, 1, -1)).flatten().tolist() == sums
+    assert layer(values.view(1, 1, 1, -1)).flatten().tolist() == sums
 
 
 def test_the_stride_may_be_on_the_convolution_as_the_papers_text_has_it():

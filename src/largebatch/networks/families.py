@@ -10,6 +10,7 @@ import math
 from torch import nn
 
 from largebatch.networks.layers import (
+    Dropout,
     SameMaxPool,
     StridedConvolution,
     batch_norm,
@@ -23,7 +24,7 @@ def _dense_block(
     inputs: int, outputs: int, batchnorm: str, dropout: float = 0.0
 ) -> list[nn.Module]:
     layers = [nn.Linear(inputs, outputs), batch_norm(outputs, 0, batchnorm), nn.ReLU()]
-    return layers + ([nn.Dropout(dropout)] if dropout else [])
+    return layers + ([Dropout(dropout)] if dropout else [])
 
 
 def _as_channels(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -126,10 +127,10 @@ def vgg(
             channels = filters
             rate = dropout[0] if stack == 0 else dropout[1]
             if rate and not is_last:
-                layers.append(nn.Dropout(rate))
+                layers.append(Dropout(rate))
     layers.append(nn.Flatten())
     if dropout[2]:
-        layers.append(nn.Dropout(dropout[2]))
+        layers.append(Dropout(dropout[2]))
     features = channels * math.prod(_pooled(size, len(VGG_STACKS)) for size in sizes)
     for units in dense:
         layers += _dense_block(features, units, batchnorm, dropout[2])

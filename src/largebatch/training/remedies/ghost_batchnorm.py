@@ -9,11 +9,12 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from largebatch.batching import batch_slices
+from largebatch.batchnorm import BatchNorm, BatchNorm2d
 from largebatch.errors import InputError
 from largebatch.training.parts import Facts, Remedy
 from largebatch.training.remedies.checks import check_option, is_count
 
-KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+KINDS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, BatchNorm2d)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def ghost_of(layer: _BatchNorm, size: int) -> "GhostBatchNorm":
     return ghost
 
 
-class GhostBatchNorm(_BatchNorm):
+class GhostBatchNorm(BatchNorm):
     """Batch normalization over consecutive groups of `size` samples in training mode.
 
     Running statistics take the groups one after another, each with the layer's momentum, as if
@@ -121,7 +122,7 @@ class GhostBatchNorm(_BatchNorm):
         """
         size, channels, *places = len(inputs) // groups, *inputs.shape[1:]
         side_by_side = inputs.reshape(groups, size, channels, *places).transpose(0, 1)
-        stacked = side_by_side.reshape(size, groups * channels, *places)
+        stacked = side_by_side.reshape(size, groups * channels, *places).contiguous()
         mean = stacked.new_zeros(groups * channels)
         variance = torch.zeros_like(mean)
         # With momentum 1 the "running" statistics become those of this batch.
